@@ -1,0 +1,71 @@
+/* logfmt on standard error, one write a line. */
+#include "log.h"
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "util/buf.h"
+#include "util/timestamp.h"
+
+static const char *const level_names[] = {
+    [LOG_INFO] = "info",
+    [LOG_WARNING] = "warning",
+    [LOG_ERROR] = "error",
+};
+
+static bool is_plain(const char *value)
+{
+    for (const char *p = value; *p; p++)
+        if ((unsigned char)*p <= ' ' || (unsigned char)*p >= 0x7f || *p == '"' || *p == '=' || *p == '\\')
+            return false;
+    return *value != '\0';
+}
+
+static void add_value(struct buf *line, const char *value)
+{
+    if (is_plain(value)) {
+        buf_add_string(line, value);
+        return;
+    }
+    buf_add_char(line, '"');
+    for (const char *p = value; *p; p++) {
+        unsigned char c = (unsigned char)*p;
+
+        if (c == '"' || c == '\\')
+            buf_format(line, "\\%c", c);
+        else if (c < ' ' || c >= 0x7f)
+            buf_format(line, "\\x%02x", c);
+        else
+            buf_add_char(line, *p);
+    }
+    buf_add_char(line, '"');
+}
+
+void log_event(enum log_level level, const char *message, ...)
+{
+    char now[TIMESTAMP_SIZE];
+    struct buf line;
+    const char *key;
+    va_list pairs;
+
+    instant_format_seconds(instant_now(), now);
+    buf_init(&line, 8192);
+    buf_format(&line, "time=%s level=%s msg=", now, level_names[level]);
+    add_value(&line, message);
+    va_start(pairs, message);
+    while ((key = va_arg(pairs, const char *)) != NULL) {
+        const char *value = va_arg(pairs, const char *);
+
+        buf_format(&line, " %s=", key);
+        add_value(&line, value ? value : "");
+    }
+    va_end(pairs);
+    line.limit += 1; /* the line end always fits */
+    buf_add_char(&line, '\n');
+    if (write(STDERR_FILENO, line.data, line.length) < 0) {
+        /* Standard error is gone: there is nowhere left to say so. */
+    }
+    buf_free(&line);
+}

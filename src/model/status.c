@@ -1,0 +1,77 @@
+/* Levels and notes. */
+#include "model/status.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "util/arena.h"
+#include "util/buf.h"
+
+static const char *const level_names[] = {
+    [STATUS_OK] = "ok",
+    [STATUS_PARTIAL] = "partial",
+    [STATUS_MISSING] = "missing",
+};
+
+void status_init(struct source_status *status, struct arena *arena, const char *name)
+{
+    *status = (struct source_status){.arena = arena, .name = name};
+}
+
+static bool has_note(const struct source_status *status, const char *note)
+{
+    for (size_t i = 0; i < status->note_count && i < STATUS_NOTES_MAX; i++)
+        if (strcmp(status->notes[i], note) == 0)
+            return true;
+    return false;
+}
+
+void status_note(struct source_status *status, enum status_level level, const char *format, ...)
+{
+    char note[1024];
+    va_list args;
+
+    if (level > status->level)
+        status->level = level;
+    va_start(args, format);
+    vsnprintf(note, sizeof(note), format, args);
+    va_end(args);
+    if (has_note(status, note))
+        return;
+    if (status->note_count < STATUS_NOTES_MAX)
+        status->notes[status->note_count] = arena_string(status->arena, text_of(note));
+    status->note_count++;
+}
+
+void status_read_at(struct source_status *status, struct instant when)
+{
+    if (!status->has_time || instant_compare(when, status->last_updated) < 0)
+        status->last_updated = when;
+    status->has_time = true;
+}
+
+const char *status_level_name(enum status_level level)
+{
+    return level_names[level];
+}
+
+const char *status_notes(const struct source_status *status)
+{
+    struct buf joined;
+    const char *out;
+
+    if (status->level == STATUS_OK)
+        return NULL;
+    buf_init(&joined, 16 * 1024);
+    for (size_t i = 0; i < status->note_count && i < STATUS_NOTES_MAX; i++) {
+        if (i > 0)
+            buf_add_string(&joined, "; ");
+        buf_add_string(&joined, status->notes[i]);
+    }
+    if (status->note_count > STATUS_NOTES_MAX)
+        buf_format(&joined, "; and %zu more", status->note_count - STATUS_NOTES_MAX);
+    out = arena_string(status->arena, buf_text(&joined));
+    buf_free(&joined);
+    return out;
+}

@@ -1,0 +1,43 @@
+/* What a source could not see, in the words that the answer carries. */
+#ifndef OM_MODEL_STATUS_H
+#define OM_MODEL_STATUS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "util/timestamp.h"
+
+struct arena;
+
+enum status_level { STATUS_OK, STATUS_PARTIAL, STATUS_MISSING };
+
+enum { STATUS_NOTES_MAX = 8 }; /* what comes after is counted: "and 3 more" */
+
+/* The status of one source in one report. Notes live in the arena given to status_init(). */
+struct source_status {
+    struct arena *arena;
+    const char *name; /* as the contract spells it: "prometheus", "request-logs", ... */
+    enum status_level level;
+    bool has_time;
+    struct instant last_updated; /* when the oldest of the data was read */
+    const char *notes[STATUS_NOTES_MAX];
+    size_t note_count;
+};
+
+void status_init(struct source_status *status, struct arena *arena, const char *name);
+
+/* Says why something is not there, and raises the level to at least `level` (never OK; it never falls again).
+ * The words are for an operator: no secret, no token, no text of a definition. A note said twice is kept once. */
+void status_note(struct source_status *status, enum status_level level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Data of this source was read at that time; of several the oldest stays. */
+void status_read_at(struct source_status *status, struct instant when);
+
+/* "ok", "partial", "missing". */
+const char *status_level_name(enum status_level level);
+
+/* The notes as one string, joined by "; ", in the status' arena; NULL when the level is OK. */
+const char *status_notes(const struct source_status *status);
+
+#endif

@@ -1,0 +1,75 @@
+/* HTTP requests to the backends: the only caller of libcurl, and the one place where a worker waits.
+ *
+ * A worker has one fetcher (one curl multi handle with its kept connections). Fetches run side by side; each ends in
+ * exactly one call of its `done`, which may start others. TLS is always verified, redirects are not followed, only
+ * http and https are spoken, an answer is capped in bytes, and proxies of the environment are not used. */
+#ifndef OM_NET_FETCH_H
+#define OM_NET_FETCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "util/text.h"
+
+struct fetcher;
+
+/* How to get in at a backend. Any member may be NULL or empty. A token wins over a user name. */
+struct fetch_access {
+    const char *token;              /* Authorization: Bearer */
+    const char *username, *password; /* Authorization: Basic */
+    const char *ca_file;            /* PEM, instead of the system's */
+    const char *tenant;             /* X-Scope-OrgID */
+};
+
+struct fetch_request {
+    const char *url;                  /* copied */
+    const struct fetch_access *access; /* NULL: none; what it points to must live until the call returns */
+    struct text body;                 /* data NULL: GET; else POST of these bytes as a form; copied */
+    size_t max_bytes;                 /* of the answer's body; more is FETCH_TOO_LARGE */
+    int64_t deadline;                 /* clock_ms() */
+};
+
+enum fetch_outcome {
+    FETCH_ANSWERED,  /* there is a status and a whole body */
+    FETCH_REFUSED,   /* no connection: refused, no such host, no route, connecting took too long */
+    FETCH_TLS,       /* the certificate or the handshake was not accepted */
+    FETCH_TIMEOUT,   /* the deadline passed */
+    FETCH_BROKEN,    /* the connection ended inside the answer, or it was no HTTP */
+    FETCH_TOO_LARGE, /* the body is over max_bytes */
+    FETCH_INVALID,   /* the URL or the request itself cannot be used */
+    FETCH_CANCELLED, /* fetcher_cancel() */
+};
+
+struct fetch_answer {
+    enum fetch_outcome outcome;
+    long status;       /* HTTP; 0 unless FETCH_ANSWERED */
+    struct text body;  /* valid during done() */
+    const char *why;   /* when not FETCH_ANSWERED: words for an operator, without the URL's credentials */
+};
+
+typedef void fetch_done(void *context, const struct fetch_answer *answer);
+
+/* Once a process, before threads: true when libcurl is usable. */
+bool fetch_library_init(void);
+void fetch_library_cleanup(void);
+
+struct fetcher *fetcher_new(void);
+void fetcher_free(struct fetcher *fetcher); /* cancels what runs; NULL is allowed */
+
+/* Starts a fetch. done() is called from fetcher_wait() or fetcher_cancel(), never from here. */
+void fetch_start(struct fetcher *fetcher, const struct fetch_request *request, fetch_done *done, void *context);
+
+size_t fetcher_running(const struct fetcher *fetcher);
+
+/* Moves everything on and waits up to timeout_ms for something to happen: a socket of a fetch, the descriptor
+ * `watched` becoming readable or closed (-1: none), or fetcher_wake(). Finished fetches get their done() here. */
+void fetcher_wait(struct fetcher *fetcher, int watched, int timeout_ms);
+
+/* Ends a fetcher_wait() of another thread. */
+void fetcher_wake(struct fetcher *fetcher);
+
+/* Ends all that runs; each done() gets FETCH_CANCELLED. */
+void fetcher_cancel(struct fetcher *fetcher);
+
+#endif

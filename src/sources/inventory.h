@@ -1,0 +1,41 @@
+/* The services deployed now, from their definitions: a folder of YAML files. */
+#ifndef OM_SOURCES_INVENTORY_H
+#define OM_SOURCES_INVENTORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "model/status.h"
+#include "sources/job.h"
+#include "util/text.h"
+
+enum visibility { VISIBILITY_PRIVATE, VISIBILITY_RESTRICTED, VISIBILITY_PUBLIC };
+
+/* One definition. All texts lie in the request's arena. */
+struct service {
+    struct text name;      /* a DNS-1123 name */
+    struct text namespace; /* the sub-folder's name; at the top OSCAR_SERVICES_NAMESPACE */
+    struct text owner;     /* empty: none stated */
+    struct text image;
+    enum visibility visibility;
+    struct text *allowed_users;
+    size_t allowed_user_count;
+};
+
+struct inventory {
+    struct service *services; /* sorted by name, then namespace, byte order; a (name, namespace) stands once */
+    size_t count;
+    struct source_status status; /* "service-inventory"; missing: the services say nothing at all */
+};
+
+/* Starts reading. The job lies in the context's arena; *out must live as long. */
+struct job *inventory_start(const struct source_context *context, struct inventory *out);
+
+enum { DEFINITION_MAX_BYTES = 1024 * 1024 };
+
+/* Reads one YAML definition of at most DEFINITION_MAX_BYTES. Keys that do not matter may be anything; aliases are
+ * not followed. False when it is broken: *why says how, without any text of the definition. The namespace is left
+ * alone. */
+bool definition_parse(struct arena *arena, struct text yaml, struct service *out, const char **why);
+
+#endif

@@ -1,0 +1,49 @@
+/* A source at work for one report. The report runs all jobs of a question side by side: it calls step() in turns
+ * and waits on the network only when nobody has anything to do. */
+#ifndef OM_SOURCES_JOB_H
+#define OM_SOURCES_JOB_H
+
+#include "util/timestamp.h"
+
+struct arena;
+struct fetcher;
+struct settings;
+
+/* What every source is given for one report. All of it outlives the job. */
+struct source_context {
+    struct arena *arena;     /* the request's: what the job allocates and leaves behind lies there */
+    struct fetcher *fetcher; /* the worker's */
+    const struct settings *settings;
+    struct instant start, end; /* the range, both inclusive */
+    struct instant now;        /* when the request came */
+    int64_t deadline;          /* clock_ms() at which the report must have what it will answer with */
+};
+
+enum job_state {
+    JOB_READY,   /* there is more to do at once: call step() again */
+    JOB_WAITING, /* for a fetch: call step() after fetcher_wait() */
+    JOB_DONE,    /* result and status are final; step() and stop() are not called again */
+};
+
+enum job_stop {
+    JOB_DEADLINE, /* settle with what there is: partial or missing, saying how far it got */
+    JOB_GONE,     /* the client went away: nobody will read the result */
+};
+
+struct job;
+
+struct job_ops {
+    /* A slice of work, at most some 10 ms. */
+    enum job_state (*step)(struct job *job);
+    /* Ends a job that is not done: gives back descriptors and memory outside the arena; after JOB_DEADLINE the
+     * result and the status must be final. Fetches still running are cancelled by the caller afterwards, whose
+     * done() may therefore still be called. */
+    void (*stop)(struct job *job, enum job_stop why);
+};
+
+/* Stands first in the struct of each kind of job, which lies in the request's arena. */
+struct job {
+    const struct job_ops *ops;
+};
+
+#endif

@@ -1,5 +1,5 @@
-/* One line per event on standard error, in logfmt: key=value pairs, values escaped. Never a secret, a credential or
- * a header that may hold one: not even a malformed one. Threads may log at once. */
+/* One line per event on standard error, in logfmt: key=value pairs, values escaped. Never a secret, a
+ * credential or a header that may hold one: not even a malformed one. Threads may log at once. */
 #ifndef OM_LOG_H
 #define OM_LOG_H
 

@@ -60,8 +60,8 @@ struct settings; /* a snapshot: never changes, goes when its last holder release
 /* Where values come from: the value of a variable, or NULL. Tests give their own. */
 typedef const char *settings_lookup(void *context, const char *name);
 
-/* Reads and checks everything. NULL when there are faults, which are written to `faults` (may be NULL), one line
- * each, without values of secrets. */
+/* Reads and checks everything. NULL when there are faults, which are written to `faults` (may be NULL), one
+ * line each, without values of secrets. */
 struct settings *settings_read(settings_lookup *lookup, void *context, FILE *faults);
 
 const char *settings_environment(void *context, const char *name); /* a settings_lookup: the environment */
@@ -74,11 +74,23 @@ const char *settings_text(const struct settings *settings, enum setting setting)
 bool settings_flag(const struct settings *settings, enum setting setting);
 int64_t settings_number(const struct settings *settings, enum setting setting); /* counts; durations in
                                                                                     ms; sizes in bytes */
+/* "default", "environment", or the path of the file that it came from. */
+const char *settings_origin(const struct settings *settings, enum setting setting);
+
 /* True when one of the files that secrets came from has changed since. */
 bool settings_stale(const struct settings *settings);
 
-void settings_print(const struct settings *settings, FILE *out); /* --check-config: every one, secrets masked */
-void settings_print_help(FILE *out);                             /* for --help */
-void settings_print_markdown(FILE *out);                         /* the page in docs/ */
+void settings_print(const struct settings *settings,
+                    FILE *out);          /* --check-config: every one, secrets masked */
+void settings_print_help(FILE *out);     /* for --help */
+void settings_print_markdown(FILE *out); /* the page in docs/ */
+
+/* The snapshot in force, for all workers: asked for at each request, it is read again when a secret's file
+ * changed. When the new state has faults the last good one stays, and the log says so. */
+struct settings_store;
+
+struct settings_store *settings_store_new(struct settings *first, settings_lookup *lookup, void *context);
+void settings_store_free(struct settings_store *store);                /* NULL is allowed */
+struct settings *settings_store_current(struct settings_store *store); /* settings_release() it */
 
 #endif

@@ -27,7 +27,8 @@ struct source_status {
 void status_init(struct source_status *status, struct arena *arena, const char *name);
 
 /* Says why something is not there, and raises the level to at least `level` (never OK; it never falls again).
- * The words are for an operator: no secret, no token, no text of a definition. A note said twice is kept once. */
+ * The words are for an operator: no secret, no token, no text of a definition. A note said twice is kept
+ * once. */
 void status_note(struct source_status *status, enum status_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

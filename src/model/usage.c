@@ -1,1 +1,267 @@
+/* Two open-addressing tables over growing arrays: strings by their bytes, rows by their key. Own code, not a
+ * library's: a row costs 32 bytes and a slot of four, where a linked hash handle costs 56 alone. */
 #include "model/usage.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/buf.h"
+#include "util/hash.h"
+#include "util/memory.h"
+
+enum { FIRST_SLOTS = 1024, CHUNK_BYTES = 64 * 1024 };
+enum { STRINGS_MAX = 1 << 30 }; /* a country's number has 30 bits */
+
+/* Slots hold index + 1; 0 is free. At most half of them are taken. */
+struct slots {
+    uint32_t *slot;
+    size_t count;
+};
+
+struct chunk {
+    struct chunk *next;
+    size_t used, size;
+    char bytes[];
+};
+
+struct usage {
+    uint64_t seed;
+    size_t max_bytes, string_bytes;
+    struct usage_row *rows;
+    size_t row_count, row_capacity;
+    struct slots row_slots;
+    struct text *strings;
+    size_t string_count, string_capacity;
+    struct slots string_slots;
+    struct chunk *chunks;
+    struct buf repaired;
+};
+
+static void slots_init(struct slots *slots)
+{
+    slots->slot = memory_new(FIRST_SLOTS, sizeof(*slots->slot));
+    slots->count = FIRST_SLOTS;
+}
+
+struct usage *usage_new(size_t max_bytes)
+{
+    struct usage *usage = memory_new(1, sizeof(*usage));
+
+    usage->seed = hash_seed();
+    usage->max_bytes = max_bytes;
+    slots_init(&usage->row_slots);
+    slots_init(&usage->string_slots);
+    buf_init(&usage->repaired, 1024 * 1024);
+    usage->string_capacity = 64;
+    usage->strings = memory_new(usage->string_capacity, sizeof(*usage->strings));
+    usage->strings[0] = TEXT_LITERAL("");
+    usage->string_count = 1;
+    return usage;
+}
+
+void usage_free(struct usage *usage)
+{
+    struct chunk *next;
+
+    if (usage == NULL)
+        return;
+    for (struct chunk *chunk = usage->chunks; chunk; chunk = next) {
+        next = chunk->next;
+        free(chunk);
+    }
+    free(usage->rows);
+    free(usage->row_slots.slot);
+    free(usage->strings);
+    free(usage->string_slots.slot);
+    buf_free(&usage->repaired);
+    free(usage);
+}
+
+size_t usage_bytes(const struct usage *usage)
+{
+    return usage->row_capacity * sizeof(*usage->rows) + usage->string_capacity * sizeof(*usage->strings) +
+           (usage->row_slots.count + usage->string_slots.count) * sizeof(uint32_t) + usage->string_bytes;
+}
+
+/* Would this much more still fit? */
+static bool fits(const struct usage *usage, size_t more)
+{
+    size_t now = usage_bytes(usage);
+
+    return now <= usage->max_bytes && more <= usage->max_bytes - now;
+}
+
+static char *keep_bytes(struct usage *usage, struct text text)
+{
+    struct chunk *chunk = usage->chunks;
+    char *place;
+
+    if (chunk == NULL || chunk->size - chunk->used < text.length) {
+        size_t size = text.length > CHUNK_BYTES ? text.length : CHUNK_BYTES;
+
+        chunk = memory_new(1, sizeof(*chunk) + size);
+        chunk->size = size;
+        chunk->next = usage->chunks;
+        usage->chunks = chunk;
+        usage->string_bytes += sizeof(*chunk) + size;
+    }
+    place = chunk->bytes + chunk->used;
+    memcpy(place, text.data, text.length);
+    chunk->used += text.length;
+    return place;
+}
+
+static uint32_t *string_slot(const struct usage *usage, struct text text)
+{
+    size_t mask = usage->string_slots.count - 1;
+    size_t at = (size_t)hash_text(usage->seed, text) & mask;
+
+    while (usage->string_slots.slot[at] &&
+           !text_equal(usage->strings[usage->string_slots.slot[at] - 1], text))
+        at = (at + 1) & mask;
+    return &usage->string_slots.slot[at];
+}
+
+static bool grow_strings(struct usage *usage)
+{
+    if (usage->string_count == usage->string_capacity) {
+        if (!fits(usage, usage->string_capacity * sizeof(*usage->strings)))
+            return false;
+        usage->string_capacity *= 2;
+        usage->strings = memory_grow(usage->strings, usage->string_capacity, sizeof(*usage->strings));
+    }
+    if (usage->string_count * 2 < usage->string_slots.count)
+        return true;
+    if (!fits(usage, usage->string_slots.count * sizeof(uint32_t)))
+        return false;
+    free(usage->string_slots.slot);
+    usage->string_slots.count *= 2;
+    usage->string_slots.slot = memory_new(usage->string_slots.count, sizeof(uint32_t));
+    for (size_t i = 1; i < usage->string_count; i++)
+        *string_slot(usage, usage->strings[i]) = (uint32_t)i + 1;
+    return true;
+}
+
+/* U+FFFD for each byte that begins no valid character. */
+static struct text repair(struct usage *usage, struct text text)
+{
+    buf_clear(&usage->repaired);
+    while (text.length > 0) {
+        size_t n = text_utf8_length(text);
+
+        if (n == 0)
+            buf_add_string(&usage->repaired, "\xef\xbf\xbd");
+        else
+            buf_add(&usage->repaired, (struct text){text.data, n});
+        text = text_skip(text, n ? n : 1);
+    }
+    return buf_text(&usage->repaired);
+}
+
+static bool intern(struct usage *usage, struct text text, uint32_t *number)
+{
+    uint32_t *slot;
+
+    *number = 0;
+    if (text.length == 0)
+        return true;
+    slot = string_slot(usage, text);
+    if (*slot == 0 && !text_is_utf8(text)) {
+        /* Only valid strings are kept, so a bad one is never found as it is. */
+        text = repair(usage, text);
+        slot = string_slot(usage, text);
+    }
+    if (*slot) {
+        *number = *slot - 1;
+        return true;
+    }
+    if (usage->string_count >= STRINGS_MAX || !fits(usage, text.length + CHUNK_BYTES) || !grow_strings(usage))
+        return false;
+    usage->strings[usage->string_count] = (struct text){keep_bytes(usage, text), text.length};
+    *number = (uint32_t)usage->string_count++;
+    *string_slot(usage, text) = *number + 1;
+    return true;
+}
+
+static bool same_key(const struct usage_row *a, const struct usage_row *b)
+{
+    return a->hour == b->hour && a->namespace == b->namespace && a->service == b->service &&
+           a->user == b->user && a->country == b->country && a->type == b->type;
+}
+
+static uint32_t *row_slot(const struct usage *usage, const struct usage_row *row)
+{
+    size_t mask = usage->row_slots.count - 1;
+    uint64_t hash = hash_mix(usage->seed ^ (uint32_t)row->hour, (uint64_t)row->service << 32 | row->user);
+    size_t at =
+        (size_t)hash_mix(hash, (uint64_t)row->namespace << 32 | (uint32_t)row->country << 2 | row->type) &
+        mask;
+
+    while (usage->row_slots.slot[at] && !same_key(&usage->rows[usage->row_slots.slot[at] - 1], row))
+        at = (at + 1) & mask;
+    return &usage->row_slots.slot[at];
+}
+
+static bool grow_rows(struct usage *usage)
+{
+    if (usage->row_count == usage->row_capacity) {
+        size_t more = usage->row_capacity ? usage->row_capacity / 2 : 256;
+
+        if (!fits(usage, more * sizeof(*usage->rows)) || usage->row_count + more >= UINT32_MAX)
+            return false;
+        usage->row_capacity += more;
+        usage->rows = memory_grow(usage->rows, usage->row_capacity, sizeof(*usage->rows));
+    }
+    if (usage->row_count * 2 < usage->row_slots.count)
+        return true;
+    if (!fits(usage, usage->row_slots.count * sizeof(uint32_t)))
+        return false;
+    free(usage->row_slots.slot);
+    usage->row_slots.count *= 2;
+    usage->row_slots.slot = memory_new(usage->row_slots.count, sizeof(uint32_t));
+    for (size_t i = 0; i < usage->row_count; i++)
+        *row_slot(usage, &usage->rows[i]) = (uint32_t)i + 1;
+    return true;
+}
+
+bool usage_add(struct usage *usage, const struct usage_event *event, uint64_t count)
+{
+    struct usage_row row = {.hour = (int32_t)event->hour};
+    uint32_t country, *slot;
+
+    if (!intern(usage, event->namespace, &row.namespace) || !intern(usage, event->service, &row.service) ||
+        !intern(usage, event->user, &row.user) || !intern(usage, event->country, &country))
+        return false;
+    row.country = country & 0x3fffffffu;
+    row.type = (unsigned)event->type & 3u;
+    slot = row_slot(usage, &row);
+    if (*slot == 0) {
+        if (!grow_rows(usage))
+            return false;
+        usage->rows[usage->row_count++] = row;
+        slot = row_slot(usage, &row);
+        *slot = (uint32_t)usage->row_count;
+    }
+    usage->rows[*slot - 1].count += count;
+    return true;
+}
+
+size_t usage_row_count(const struct usage *usage)
+{
+    return usage->row_count;
+}
+
+const struct usage_row *usage_rows(const struct usage *usage)
+{
+    return usage->rows;
+}
+
+size_t usage_string_count(const struct usage *usage)
+{
+    return usage->string_count;
+}
+
+struct text usage_string(const struct usage *usage, uint32_t number)
+{
+    return usage->strings[number];
+}

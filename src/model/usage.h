@@ -2,8 +2,8 @@
  *
  *     (hour, namespace, service, type, user, country) -> count
  *
- * Lines go in and are forgotten. Strings are kept once and named by numbers; number 0 is the empty string, which
- * stands for "not known". One thread at a time. */
+ * Lines go in and are forgotten. Strings are kept once and named by numbers; number 0 is the empty string,
+ * which stands for "not known". One thread at a time. */
 #ifndef OM_MODEL_USAGE_H
 #define OM_MODEL_USAGE_H
 
@@ -37,8 +37,9 @@ struct usage_event {
 struct usage *usage_new(size_t max_bytes);
 void usage_free(struct usage *usage); /* NULL is allowed */
 
-/* Adds `count` requests. False, and nothing is added, when that would go over the cap: the caller says "partial".
- * A string that is not UTF-8 is kept with U+FFFD for each bad byte, as Loki's JSON would bring it. */
+/* Adds `count` requests. False, and nothing is added, when that would go over the cap: the caller says
+ * "partial". A string that is not UTF-8 is kept with U+FFFD for each bad byte, as Loki's JSON would bring it.
+ */
 bool usage_add(struct usage *usage, const struct usage_event *event, uint64_t count)
     __attribute__((warn_unused_result));
 
@@ -46,6 +47,6 @@ size_t usage_row_count(const struct usage *usage);
 const struct usage_row *usage_rows(const struct usage *usage); /* valid until the next usage_add() */
 size_t usage_string_count(const struct usage *usage);          /* numbers 0 to count - 1 */
 struct text usage_string(const struct usage *usage, uint32_t number);
-size_t usage_bytes(const struct usage *usage);                 /* what rows and strings take now */
+size_t usage_bytes(const struct usage *usage); /* what rows and strings take now */
 
 #endif

@@ -1,8 +1,9 @@
 /* HTTP requests to the backends: the only caller of libcurl, and the one place where a worker waits.
  *
- * A worker has one fetcher (one curl multi handle with its kept connections). Fetches run side by side; each ends in
- * exactly one call of its `done`, which may start others. TLS is always verified, redirects are not followed, only
- * http and https are spoken, an answer is capped in bytes, and proxies of the environment are not used. */
+ * A worker has one fetcher (one curl multi handle with its kept connections). Fetches run side by side; each
+ * ends in exactly one call of its `done`, which may start others. TLS is always verified, redirects are not
+ * followed, only http and https are spoken, an answer is capped in bytes, and proxies of the environment are
+ * not used. */
 #ifndef OM_NET_FETCH_H
 #define OM_NET_FETCH_H
 
@@ -16,18 +17,18 @@ struct fetcher;
 
 /* How to get in at a backend. Any member may be NULL or empty. A token wins over a user name. */
 struct fetch_access {
-    const char *token;              /* Authorization: Bearer */
+    const char *token;               /* Authorization: Bearer */
     const char *username, *password; /* Authorization: Basic */
-    const char *ca_file;            /* PEM, instead of the system's */
-    const char *tenant;             /* X-Scope-OrgID */
+    const char *ca_file;             /* PEM, instead of the system's */
+    const char *tenant;              /* X-Scope-OrgID */
 };
 
 struct fetch_request {
-    const char *url;                  /* copied */
+    const char *url;                   /* copied */
     const struct fetch_access *access; /* NULL: none; what it points to must live until the call returns */
-    struct text body;                 /* data NULL: GET; else POST of these bytes as a form; copied */
-    size_t max_bytes;                 /* of the answer's body; more is FETCH_TOO_LARGE */
-    int64_t deadline;                 /* clock_ms() */
+    struct text body;                  /* data NULL: GET; else POST of these bytes as a form; copied */
+    size_t max_bytes;                  /* of the answer's body; more is FETCH_TOO_LARGE */
+    int64_t deadline;                  /* clock_ms() */
 };
 
 enum fetch_outcome {
@@ -43,9 +44,9 @@ enum fetch_outcome {
 
 struct fetch_answer {
     enum fetch_outcome outcome;
-    long status;       /* HTTP; 0 unless FETCH_ANSWERED */
-    struct text body;  /* valid during done() */
-    const char *why;   /* when not FETCH_ANSWERED: words for an operator, without the URL's credentials */
+    long status;      /* HTTP; 0 unless FETCH_ANSWERED */
+    struct text body; /* valid during done() */
+    const char *why;  /* when not FETCH_ANSWERED: words for an operator, without the URL's credentials */
 };
 
 typedef void fetch_done(void *context, const struct fetch_answer *answer);
@@ -58,12 +59,14 @@ struct fetcher *fetcher_new(void);
 void fetcher_free(struct fetcher *fetcher); /* cancels what runs; NULL is allowed */
 
 /* Starts a fetch. done() is called from fetcher_wait() or fetcher_cancel(), never from here. */
-void fetch_start(struct fetcher *fetcher, const struct fetch_request *request, fetch_done *done, void *context);
+void fetch_start(struct fetcher *fetcher, const struct fetch_request *request, fetch_done *done,
+                 void *context);
 
 size_t fetcher_running(const struct fetcher *fetcher);
 
 /* Moves everything on and waits up to timeout_ms for something to happen: a socket of a fetch, the descriptor
- * `watched` becoming readable or closed (-1: none), or fetcher_wake(). Finished fetches get their done() here. */
+ * `watched` becoming readable or closed (-1: none), or fetcher_wake(). Finished fetches get their done()
+ * here. */
 void fetcher_wait(struct fetcher *fetcher, int watched, int timeout_ms);
 
 /* Ends a fetcher_wait() of another thread. */

@@ -23,7 +23,8 @@ struct service {
 };
 
 struct inventory {
-    struct service *services; /* sorted by name, then namespace, byte order; a (name, namespace) stands once */
+    struct service
+        *services; /* sorted by name, then namespace, byte order; a (name, namespace) stands once */
     size_t count;
     struct source_status status; /* "service-inventory"; missing: the services say nothing at all */
 };
@@ -33,9 +34,9 @@ struct job *inventory_start(const struct source_context *context, struct invento
 
 enum { DEFINITION_MAX_BYTES = 1024 * 1024 };
 
-/* Reads one YAML definition of at most DEFINITION_MAX_BYTES. Keys that do not matter may be anything; aliases are
- * not followed. False when it is broken: *why says how, without any text of the definition. The namespace is left
- * alone. */
+/* Reads one YAML definition of at most DEFINITION_MAX_BYTES. Keys that do not matter may be anything; aliases
+ * are not followed. False when it is broken: *why says how, without any text of the definition. The namespace
+ * is left alone. */
 bool definition_parse(struct arena *arena, struct text yaml, struct service *out, const char **why);
 
 #endif

@@ -1,5 +1,5 @@
-/* A source at work for one report. The report runs all jobs of a question side by side: it calls step() in turns
- * and waits on the network only when nobody has anything to do. */
+/* A source at work for one report. The report runs all jobs of a question side by side: it calls step() in
+ * turns and waits on the network only when nobody has anything to do. */
 #ifndef OM_SOURCES_JOB_H
 #define OM_SOURCES_JOB_H
 
@@ -35,9 +35,9 @@ struct job;
 struct job_ops {
     /* A slice of work, at most some 10 ms. */
     enum job_state (*step)(struct job *job);
-    /* Ends a job that is not done: gives back descriptors and memory outside the arena; after JOB_DEADLINE the
-     * result and the status must be final. Fetches still running are cancelled by the caller afterwards, whose
-     * done() may therefore still be called. */
+    /* Ends a job that is not done: gives back descriptors and memory outside the arena; after JOB_DEADLINE
+     * the result and the status must be final. Fetches still running are cancelled by the caller afterwards,
+     * whose done() may therefore still be called. */
     void (*stop)(struct job *job, enum job_stop why);
 };
 

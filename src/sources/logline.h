@@ -39,13 +39,13 @@ struct logline_event {
     struct text client;    /* the client's address as logged; not checked */
 };
 
-/* `line` without its line end. `written` is when the entry was written, if something outside the line knows it
- * (Loki); NULL: the container runtime's prefix decides, else the line's own time. */
+/* `line` without its line end. `written` is when the entry was written, if something outside the line knows
+ * it (Loki); NULL: the container runtime's prefix decides, else the line's own time. */
 enum logline_result logline_parse(const struct logline_rules *rules, struct text line,
                                   const struct instant *written, struct logline_event *event);
 
-/* When any line, counted or not, was written: the runtime's prefix, else a time that the line begins with in a form
- * known above. False when it does not say. For "data since". */
+/* When any line, counted or not, was written: the runtime's prefix, else a time that the line begins with in
+ * a form known above. False when it does not say. For "data since". */
 bool logline_time(const struct logline_rules *rules, struct text line, struct instant *out);
 
 /* "no_prefix", "fields", ...: for counters and logs. */

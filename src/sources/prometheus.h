@@ -17,25 +17,27 @@ struct hours_query {
     struct text namespace; /* exactly that one (a report limited to an owner); empty: OSCAR's services' */
 };
 
-/* The status' name is "prometheus". With one of two queries failed: 0 for that one, partial, the note names it. */
+/* The status' name is "prometheus". With one of two queries failed: 0 for that one, partial, the note names
+ * it. */
 struct hours {
     double value[HOURS_KINDS]; /* hours; 0 where it could not be got; always finite */
     struct source_status status;
 };
 
-/* Starts the queries that are wanted, side by side. The job lies in the context's arena; *out must live as long. */
+/* Starts the queries that are wanted, side by side. The job lies in the context's arena; *out must live as
+ * long. */
 struct job *prometheus_start(const struct source_context *context, const struct hours_query *query,
                              struct hours *out);
 
-/* Replaces {{service}}, {{range}}, {{services_namespace}} and {{namespace}} in a template, each escaped by the
- * operator before its string (contract, section 7). In the arena. NULL when the template cannot be used for this
- * query; *why then says it for an operator. `range_seconds` is at least 1. */
+/* Replaces {{service}}, {{range}}, {{services_namespace}} and {{namespace}} in a template, each escaped by
+ * the operator before its string (contract, section 7). In the arena. NULL when the template cannot be used
+ * for this query; *why then says it for an operator. `range_seconds` is at least 1. */
 const char *prometheus_fill(struct arena *arena, const char *template, const struct hours_query *query,
                             const char *services_namespace, int64_t range_seconds, const char **why);
 
-/* Reads one answer of /api/v1/query: sums it up into *value (finite), and notes warnings, samples left out and
- * everything that is not an answer in *status, as `what` ("CPU"). False when there is no value at all (the note is
- * then there, at level partial: the caller knows whether the other query gave one). */
+/* Reads one answer of /api/v1/query: sums it up into *value (finite), and notes warnings, samples left out
+ * and everything that is not an answer in *status, as `what` ("CPU"). False when there is no value at all
+ * (the note is then there, at level partial: the caller knows whether the other query gave one). */
 bool prometheus_read(struct text body, long http_status, const char *what, double *value,
                      struct source_status *status);
 

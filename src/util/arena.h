@@ -14,8 +14,8 @@ void arena_reset(struct arena *arena);
 
 /* Zeroed, aligned for any type, never NULL; lives until the next reset. */
 void *arena_alloc(struct arena *arena, size_t count, size_t size);
-#define ARENA_NEW(arena, type)             ((type *)arena_alloc((arena), 1, sizeof(type)))
-#define ARENA_ARRAY(arena, count, type)    ((type *)arena_alloc((arena), (count), sizeof(type)))
+#define ARENA_NEW(arena, type)          ((type *)arena_alloc((arena), 1, sizeof(type)))
+#define ARENA_ARRAY(arena, count, type) ((type *)arena_alloc((arena), (count), sizeof(type)))
 
 /* Copies, with a NUL behind them that the length does not count. */
 struct text arena_text(struct arena *arena, struct text text);

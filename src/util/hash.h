@@ -1,5 +1,5 @@
-/* A seeded hash for tables that strangers feed: without the seed nobody can choose strings that collide. Not for
- * anything that must be the same in two runs. */
+/* A seeded hash for tables that strangers feed: without the seed nobody can choose strings that collide. Not
+ * for anything that must be the same in two runs. */
 #ifndef OM_UTIL_HASH_H
 #define OM_UTIL_HASH_H
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -45,7 +46,8 @@ static void take_literal(struct cursor *c, const char *literal)
         c->rest = text_skip(c->rest, strlen(literal));
 }
 
-/* Days since 1970-01-01, after Howard Hinnant's description of the algorithm (chrono-compatible date algorithms). */
+/* Days since 1970-01-01, after Howard Hinnant's description of the algorithm (chrono-compatible date
+ * algorithms). */
 static int64_t days_from_civil(int64_t year, int month, int day)
 {
     int64_t era, year_of_era, day_of_year;
@@ -64,8 +66,7 @@ static struct civil civil_from_seconds(int64_t seconds)
     int64_t z = days + 719468;
     int64_t era = (z >= 0 ? z : z - 146096) / 146097;
     int64_t day_of_era = z - era * 146097;
-    int64_t year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+    int64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
     int day_of_year = (int)(day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100));
     int shifted = (5 * day_of_year + 2) / 153;
     struct civil out = {.day = day_of_year - (153 * shifted + 2) / 5 + 1,
@@ -289,20 +290,26 @@ void instant_format_seconds(struct instant time, char out[TIMESTAMP_SIZE])
              c.minute, c.second);
 }
 
-bool timezone_use(const char *name)
+bool timezone_exists(const char *name)
 {
     const char *folder = getenv("TZDIR");
     char path[512];
+    struct stat file;
 
-    if (strcmp(name, "UTC") != 0) {
-        if (name[0] == '\0' || name[0] == '/' || name[0] == ':' || strstr(name, "..") ||
-            (size_t)snprintf(path, sizeof(path), "%s/%s", folder ? folder : "/usr/share/zoneinfo", name) >=
-                sizeof(path))
-            return false;
-        /* The C library reads an unknown name as UTC without a word. */
-        if (access(path, R_OK) != 0)
-            return false;
-    }
+    if (strcmp(name, "UTC") == 0)
+        return true;
+    if (name[0] == '\0' || name[0] == '/' || name[0] == ':' || strstr(name, "..") ||
+        (size_t)snprintf(path, sizeof(path), "%s/%s", folder ? folder : "/usr/share/zoneinfo", name) >=
+            sizeof(path))
+        return false;
+    return stat(path, &file) == 0 && S_ISREG(file.st_mode) && access(path, R_OK) == 0;
+}
+
+bool timezone_use(const char *name)
+{
+    /* The C library reads an unknown name as UTC without a word. */
+    if (!timezone_exists(name))
+        return false;
     setenv("TZ", strcmp(name, "UTC") == 0 ? "UTC0" : name, 1);
     tzset();
     return true;

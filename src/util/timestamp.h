@@ -22,12 +22,12 @@ struct timestamp {
 
 enum { TIMESTAMP_SIZE = 48 }; /* fits every spelling below, with its NUL */
 
-struct instant instant_now(void);          /* the wall clock */
+struct instant instant_now(void); /* the wall clock */
 int instant_compare(struct instant a, struct instant b);
-int64_t instant_hour(struct instant a);    /* whole hours since 1970, rounded down */
+int64_t instant_hour(struct instant a); /* whole hours since 1970, rounded down */
 
-/* RFC 3339, section 5.6, strict: upper case T and Z, an existing date, no second 60, a point and 1 to 9 digits as
- * fraction, offset hours to 23 and minutes to 59. The whole text must be it. */
+/* RFC 3339, section 5.6, strict: upper case T and Z, an existing date, no second 60, a point and 1 to 9
+ * digits as fraction, offset hours to 23 and minutes to 59. The whole text must be it. */
 bool timestamp_parse(struct text text, struct timestamp *out);
 
 /* "YYYY/MM/DD - HH:MM:SS", without a zone: to be read in the zone set by timezone_use(). */
@@ -36,8 +36,8 @@ bool timestamp_parse_gin(struct text text, struct instant *out);
 /* "12/Jan/2026:10:00:00 +0000", the time of the common log format. */
 bool timestamp_parse_clf(struct text text, struct instant *out);
 
-/* RFC 3339 in the timestamp's own offset ("Z" for 0), trailing zeros of the fraction trimmed. False when the year
- * in that offset is not 0000 to 9999: RFC 3339 cannot write it. */
+/* RFC 3339 in the timestamp's own offset ("Z" for 0), trailing zeros of the fraction trimmed. False when the
+ * year in that offset is not 0000 to 9999: RFC 3339 cannot write it. */
 bool timestamp_format(struct timestamp time, char out[TIMESTAMP_SIZE]);
 
 /* "20260101T000000Z": UTC, the fraction dropped. */
@@ -46,9 +46,11 @@ void instant_format_compact(struct instant time, char out[TIMESTAMP_SIZE]);
 /* RFC 3339 in UTC, whole seconds. */
 void instant_format_seconds(struct instant time, char out[TIMESTAMP_SIZE]);
 
-/* Sets the zone of the older log lines for the whole process: call once, before threads start. False when `name` is
- * no IANA zone of this machine. The C library knows one zone a process; nothing else here uses it. */
+/* Sets the zone of the older log lines for the whole process: call once, before threads start. False when
+ * `name` is no IANA zone of this machine. The C library knows one zone a process; nothing else here uses it.
+ */
 bool timezone_use(const char *name);
+bool timezone_exists(const char *name);
 
 /* Milliseconds of a clock that never jumps, for deadlines. */
 int64_t clock_ms(void);

@@ -26,9 +26,9 @@ static void dns_names(void **state)
         bool valid;
         int line;
     } rows[] = {
-        {"a", true, __LINE__},      {"a-b.c1", true, __LINE__}, {"", false, __LINE__},
-        {"-a", false, __LINE__},    {"a-", false, __LINE__},    {"A", false, __LINE__},
-        {"a_b", false, __LINE__},   {"a/b", false, __LINE__},   {"a b", false, __LINE__},
+        {"a", true, __LINE__},          {"a-b.c1", true, __LINE__}, {"", false, __LINE__},
+        {"-a", false, __LINE__},        {"a-", false, __LINE__},    {"A", false, __LINE__},
+        {"a_b", false, __LINE__},       {"a/b", false, __LINE__},   {"a b", false, __LINE__},
         {"a\xc3\xa9", false, __LINE__}, {"a..b", true, __LINE__},
     };
     char longest[255];
@@ -50,10 +50,18 @@ static void utf8(void **state)
         bool valid;
         int line;
     } rows[] = {
-        {"plain", true, __LINE__},        {"\xc3\xa9", true, __LINE__},         {"\xe2\x82\xac", true, __LINE__},
-        {"\xf0\x9f\x98\x80", true, __LINE__}, {"\xc3", false, __LINE__},        {"\x80", false, __LINE__},
-        {"\xc0\xaf", false, __LINE__},    {"\xe0\x80\xaf", false, __LINE__},    {"\xed\xa0\x80", false, __LINE__},
-        {"\xf4\x90\x80\x80", false, __LINE__}, {"\xf0\x80\x80\xaf", false, __LINE__}, {"\xff", false, __LINE__},
+        {"plain", true, __LINE__},
+        {"\xc3\xa9", true, __LINE__},
+        {"\xe2\x82\xac", true, __LINE__},
+        {"\xf0\x9f\x98\x80", true, __LINE__},
+        {"\xc3", false, __LINE__},
+        {"\x80", false, __LINE__},
+        {"\xc0\xaf", false, __LINE__},
+        {"\xe0\x80\xaf", false, __LINE__},
+        {"\xed\xa0\x80", false, __LINE__},
+        {"\xf4\x90\x80\x80", false, __LINE__},
+        {"\xf0\x80\x80\xaf", false, __LINE__},
+        {"\xff", false, __LINE__},
     };
 
     (void)state;

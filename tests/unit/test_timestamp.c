@@ -1,4 +1,5 @@
-/* Times: strict RFC 3339, the two log forms, and their echo. Expected seconds are those of Python's datetime. */
+/* Times: strict RFC 3339, the two log forms, and their echo. Expected seconds are those of Python's datetime.
+ */
 #include "unit.h"
 
 #include <string.h>

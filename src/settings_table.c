@@ -1,0 +1,103 @@
+/* Every setting, once. */
+#include "settings_table.h"
+
+enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE, MIB = 1024 * 1024 };
+#define DAY (24 * (int64_t)HOUR)
+
+#define HOURS_QUERY(series)                                                                                  \
+    "sum(increase(" series "{namespace=~\"{{namespace}}\",service=~\"{{service}}\"}[{{range}}])) / 3600"
+
+const struct setting_row setting_rows[SETTING_COUNT] = {
+    [OSCAR_USERNAME] = {"OSCAR_USERNAME", "", TYPE_TEXT, SETTING_REQUIRED | SETTING_FROM_FILE,
+                        .group = "OSCAR", .help = "the admin's name (HTTP Basic)"},
+    [OSCAR_PASSWORD] = {"OSCAR_PASSWORD", "", TYPE_TEXT,
+                        SETTING_REQUIRED | SETTING_SECRET | SETTING_FROM_FILE,
+                        .help = "the admin's password"},
+    [OSCAR_NAMESPACE] = {"OSCAR_NAMESPACE", "oscar", TYPE_NAME, .help = "where OSCAR's manager runs"},
+    [OSCAR_SERVICES_NAMESPACE] = {"OSCAR_SERVICES_NAMESPACE", "oscar-svc", TYPE_NAME,
+                                  .help =
+                                      "where services run; those of single owners begin with it and \"-\""},
+    [OIDC_ENABLE] = {"OIDC_ENABLE", "false", TYPE_FLAG, .group = "OIDC users",
+                     .help = "users with a token of an OpenID provider (not in this version: they get 401)"},
+    [OIDC_ISSUERS] = {"OIDC_ISSUERS", "", TYPE_TEXT, .help = "issuers, comma-separated"},
+    [OIDC_GROUPS] = {"OIDC_GROUPS", "", TYPE_TEXT, .help = "groups that get in, comma-separated"},
+    [PROMETHEUS_URL] = {"PROMETHEUS_URL", "http://prometheus-server.monitoring.svc.cluster.local", TYPE_URL,
+                        SETTING_NONE_ALLOWED, .group = "Prometheus: CPU and GPU hours",
+                        .help = "the server; \"none\": no hours are wanted"},
+    [PROMETHEUS_CPU_QUERY] =
+        {"PROMETHEUS_CPU_QUERY", HOURS_QUERY("container_cpu_usage_seconds_total"), TYPE_TEXT,
+         .help = "PromQL for CPU hours, with {{service}}, {{range}}, {{services_namespace}}, "
+                 "{{namespace}}"},
+    [PROMETHEUS_GPU_QUERY] = {"PROMETHEUS_GPU_QUERY", HOURS_QUERY("container_gpu_usage_seconds_total"),
+                              TYPE_TEXT, .help = "the same for GPU hours"},
+    [PROMETHEUS_TOKEN] = {"PROMETHEUS_TOKEN", "", TYPE_TEXT, SETTING_SECRET | SETTING_FROM_FILE,
+                          .help = "bearer token"},
+    [PROMETHEUS_USERNAME] = {"PROMETHEUS_USERNAME", "", TYPE_TEXT, SETTING_FROM_FILE, .help = "HTTP Basic"},
+    [PROMETHEUS_PASSWORD] = {"PROMETHEUS_PASSWORD", "", TYPE_TEXT, SETTING_SECRET | SETTING_FROM_FILE,
+                             .help = "HTTP Basic"},
+    [PROMETHEUS_CA_FILE] = {"PROMETHEUS_CA_FILE", "", TYPE_TEXT,
+                            .help = "certificates (PEM) to trust instead of the system's"},
+    [LOKI_URL] = {"LOKI_URL", "", TYPE_URL, .group = "Loki: requests (not read by this version)",
+                  .help = "the server; empty: pods' logs"},
+    [LOKI_QUERY] = {"LOKI_QUERY", "{namespace=\"{{namespace}}\", app=\"{{app}}\"} |~ \"/(job|run)/\"",
+                    TYPE_TEXT, .help = "LogQL for requests, with {{namespace}}, {{app}}, {{service}}"},
+    [LOKI_EXPOSED_QUERY] =
+        {"LOKI_EXPOSED_QUERY",
+         "{namespace=\"{{namespace}}\", app=\"{{app}}\"} |~ \"/system/services/.+/exposed\"", TYPE_TEXT,
+         .help = "LogQL for requests to exposed services; with subdomain routes it starts "
+                 "without the filter on the path"},
+    [LOKI_EXPOSED_NAMESPACE] = {"LOKI_EXPOSED_NAMESPACE", "ingress-nginx", TYPE_NAME,
+                                .help = "where the ingress controller runs"},
+    [LOKI_EXPOSED_APP] = {"LOKI_EXPOSED_APP", "ingress-nginx", TYPE_TEXT,
+                          .help = "what the ingress controller is called"},
+    [LOKI_TENANT] = {"LOKI_TENANT", "", TYPE_TEXT, .help = "X-Scope-OrgID"},
+    [LOKI_PARALLEL] = {"LOKI_PARALLEL", "4", TYPE_COUNT, .least = 1, .most = 64, .help = "windows at once"},
+    [LOKI_TOKEN] = {"LOKI_TOKEN", "", TYPE_TEXT, SETTING_SECRET | SETTING_FROM_FILE, .help = "bearer token"},
+    [LOKI_USERNAME] = {"LOKI_USERNAME", "", TYPE_TEXT, SETTING_FROM_FILE, .help = "HTTP Basic"},
+    [LOKI_PASSWORD] = {"LOKI_PASSWORD", "", TYPE_TEXT, SETTING_SECRET | SETTING_FROM_FILE,
+                       .help = "HTTP Basic"},
+    [LOKI_CA_FILE] = {"LOKI_CA_FILE", "", TYPE_TEXT,
+                      .help = "certificates (PEM) to trust instead of the system's"},
+    [EXPOSED_SERVICES_USE_SUBDOMAIN_ROUTE] =
+        {"EXPOSED_SERVICES_USE_SUBDOMAIN_ROUTE", "false", TYPE_FLAG, .group = "Exposed services",
+         .help = "exposed services have host names of their own (not read by "
+                 "this version: their requests are missing, and said so)"},
+    [EXPOSED_SERVICES_ROUTE_KIND] =
+        {"EXPOSED_SERVICES_ROUTE_KIND", "ingress", TYPE_CHOICE, .choices = "ingress httproute",
+         .help = "how OSCAR exposes services; the lines of both are always understood"},
+    [GEOIP_DATABASE] = {"GEOIP_DATABASE", "", TYPE_TEXT, .group = "Countries",
+                        .help =
+                            "an MMDB file (not read by this version: countries are missing, and said so)"},
+    [OSCAR_METRICS_LISTEN] = {"OSCAR_METRICS_LISTEN", "", TYPE_TEXT, .group = "This program",
+                              .help = "a socket path or host:port to open; empty: descriptor 0"},
+    [OSCAR_METRICS_WORKERS] = {"OSCAR_METRICS_WORKERS", "16", TYPE_COUNT, .least = 1, .most = 1024,
+                               .help = "threads"},
+    [OSCAR_METRICS_DEADLINE] = {"OSCAR_METRICS_DEADLINE", "50s", TYPE_DURATION, .least = SECOND, .most = HOUR,
+                                .help = "for one request; keep it below the web server's (nginx: 60 s)"},
+    [OSCAR_METRICS_MAX_RANGE] = {"OSCAR_METRICS_MAX_RANGE", "400d", TYPE_DURATION, .least = SECOND,
+                                 .most = 36600 * DAY, .help = "longer ranges are refused"},
+    [OSCAR_METRICS_SETTLE] = {"OSCAR_METRICS_SETTLE", "1h", TYPE_DURATION, .least = 0, .most = 30 * DAY,
+                              .help = "how long after its end an hour may still get lines"},
+    [OSCAR_METRICS_MEMORY] = {"OSCAR_METRICS_MEMORY", "256MiB", TYPE_SIZE, .least = MIB,
+                              .most = (int64_t)1024 * 1024 * MIB,
+                              .help = "for the rows of one report, and for remembered data"},
+    [OSCAR_METRICS_LOG_FILES] = {"OSCAR_METRICS_LOG_FILES", "", TYPE_TEXT,
+                                 .group = "Files instead of servers",
+                                 .help = "logs of OSCAR's manager: globs, comma-separated; plain or gzip"},
+    [OSCAR_METRICS_EXPOSED_LOG_FILES] = {"OSCAR_METRICS_EXPOSED_LOG_FILES", "", TYPE_TEXT,
+                                         .help = "logs of the ingress controller, likewise"},
+    [OSCAR_METRICS_LOG_TIMEZONE] = {"OSCAR_METRICS_LOG_TIMEZONE", "UTC", TYPE_ZONE,
+                                    .help = "of the older line format, an IANA name"},
+    [OSCAR_METRICS_SERVICES_DIR] =
+        {"OSCAR_METRICS_SERVICES_DIR", "", TYPE_TEXT,
+         .help = "a folder of service definitions (YAML); a sub-folder is a namespace"},
+    [OSCAR_METRICS_KUBE_URL] = {"OSCAR_METRICS_KUBE_URL", "", TYPE_URL,
+                                .group = "The Kubernetes API (not read by this version)",
+                                .help = "from outside the cluster; empty: in-cluster"},
+    [OSCAR_METRICS_KUBE_TOKEN_FILE] = {"OSCAR_METRICS_KUBE_TOKEN_FILE", "", TYPE_TEXT,
+                                       .help = "bearer token"},
+    [OSCAR_METRICS_KUBE_CA_FILE] = {"OSCAR_METRICS_KUBE_CA_FILE", "", TYPE_TEXT,
+                                    .help = "certificates (PEM)"},
+    [OSCAR_METRICS_SCOPE] = {"OSCAR_METRICS_SCOPE", "visible", TYPE_CHOICE, .choices = "visible owned",
+                             .help = "what OIDC users see"},
+};

@@ -67,7 +67,7 @@ const char *status_notes(const struct source_status *status)
     for (size_t i = 0; i < status->note_count && i < STATUS_NOTES_MAX; i++) {
         if (i > 0)
             buf_add_string(&joined, "; ");
-        buf_add_string(&joined, status->notes[i]);
+        buf_add_utf8(&joined, text_of(status->notes[i]));
     }
     if (status->note_count > STATUS_NOTES_MAX)
         buf_format(&joined, "; and %zu more", status->note_count - STATUS_NOTES_MAX);

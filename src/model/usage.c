@@ -142,22 +142,6 @@ static bool grow_strings(struct usage *usage)
     return true;
 }
 
-/* U+FFFD for each byte that begins no valid character. */
-static struct text repair(struct usage *usage, struct text text)
-{
-    buf_clear(&usage->repaired);
-    while (text.length > 0) {
-        size_t n = text_utf8_length(text);
-
-        if (n == 0)
-            buf_add_string(&usage->repaired, "\xef\xbf\xbd");
-        else
-            buf_add(&usage->repaired, (struct text){text.data, n});
-        text = text_skip(text, n ? n : 1);
-    }
-    return buf_text(&usage->repaired);
-}
-
 static bool intern(struct usage *usage, struct text text, uint32_t *number)
 {
     uint32_t *slot;
@@ -168,7 +152,9 @@ static bool intern(struct usage *usage, struct text text, uint32_t *number)
     slot = string_slot(usage, text);
     if (*slot == 0 && !text_is_utf8(text)) {
         /* Only valid strings are kept, so a bad one is never found as it is. */
-        text = repair(usage, text);
+        buf_clear(&usage->repaired);
+        buf_add_utf8(&usage->repaired, text);
+        text = buf_text(&usage->repaired);
         slot = string_slot(usage, text);
     }
     if (*slot) {

@@ -56,6 +56,18 @@ bool buf_add_char(struct buf *buf, char c)
     return buf_add(buf, (struct text){&c, 1});
 }
 
+bool buf_add_utf8(struct buf *buf, struct text text)
+{
+    while (text.length > 0) {
+        size_t n = text_utf8_length(text);
+
+        if (n == 0 ? !buf_add_string(buf, "\xef\xbf\xbd") : !buf_add(buf, (struct text){text.data, n}))
+            return false;
+        text = text_skip(text, n ? n : 1);
+    }
+    return true;
+}
+
 bool buf_format(struct buf *buf, const char *format, ...)
 {
     char small[512], *large;

@@ -19,6 +19,8 @@ void buf_clear(struct buf *buf);              /* keeps the memory */
 bool buf_add(struct buf *buf, struct text text);
 bool buf_add_string(struct buf *buf, const char *string);
 bool buf_add_char(struct buf *buf, char c);
+/* The text as valid UTF-8: U+FFFD for each byte that begins no valid character. */
+bool buf_add_utf8(struct buf *buf, struct text text);
 bool buf_format(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 struct text buf_text(const struct buf *buf);
 

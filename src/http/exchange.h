@@ -1,0 +1,26 @@
+/* One request and its answer, wherever they come from and go to: FastCGI, or the buffers of a test. */
+#ifndef OM_HTTP_EXCHANGE_H
+#define OM_HTTP_EXCHANGE_H
+
+#include <stdbool.h>
+
+#include "util/text.h"
+
+struct exchange;
+
+struct exchange_ops {
+    /* A CGI variable (RFC 3875): "REQUEST_METHOD", "SCRIPT_NAME", "QUERY_STRING", "HTTP_AUTHORIZATION", ...
+     * NULL when it was not sent. Valid until the exchange ends. */
+    const char *(*parameter)(struct exchange *exchange, const char *name);
+    /* Sends bytes of a CGI response. False when nobody takes them any more. */
+    bool (*write)(struct exchange *exchange, struct text bytes);
+    /* The client's connection, to be watched for its going away; -1 when there is none. */
+    int (*descriptor)(struct exchange *exchange);
+};
+
+/* Stands first in the struct of each backing. */
+struct exchange {
+    const struct exchange_ops *ops;
+};
+
+#endif

@@ -1,0 +1,71 @@
+/* Accepting is not left to libfcgi: its accept does not end when the program should, and its connections,
+ * silent or kept, hold a worker each. It is given a connection on which a request waits, and gives it back.
+ */
+#include "http/fcgi.h"
+
+#include <stdlib.h>
+
+#include <fcgiapp.h>
+
+struct fcgi_exchange {
+    struct exchange exchange;
+    FCGX_Request request;
+};
+
+static struct fcgi_exchange *backing(struct exchange *exchange)
+{
+    return (struct fcgi_exchange *)exchange;
+}
+
+static const char *parameter(struct exchange *exchange, const char *name)
+{
+    return FCGX_GetParam(name, backing(exchange)->request.envp);
+}
+
+static bool write_bytes(struct exchange *exchange, struct text bytes)
+{
+    FCGX_Stream *out = backing(exchange)->request.out;
+    enum { SLICE = 1 << 20 };
+
+    while (bytes.length > 0) {
+        int count = bytes.length < SLICE ? (int)bytes.length : SLICE;
+
+        if (FCGX_PutStr(bytes.data, count, out) != count || FCGX_GetError(out) != 0)
+            return false;
+        bytes = text_skip(bytes, (size_t)count);
+    }
+    return true;
+}
+
+static int descriptor(struct exchange *exchange)
+{
+    return backing(exchange)->request.ipcFd;
+}
+
+static const struct exchange_ops fcgi_ops = {parameter, write_bytes, descriptor};
+
+bool fcgi_init(void)
+{
+    return FCGX_Init() == 0;
+}
+
+bool fcgi_serve(int connection, fcgi_handler *handler, void *context)
+{
+    struct fcgi_exchange exchange = {.exchange.ops = &fcgi_ops};
+    FCGX_Request *request = &exchange.request;
+
+    if (FCGX_InitRequest(request, -1, 0) != 0)
+        return true;
+    /* As if a kept connection had come back with its next request. Detached: libfcgi closes without
+     * lingering. */
+    request->ipcFd = connection;
+    request->keepConnection = 1;
+    FCGX_Detach(request);
+    if (FCGX_Accept_r(request) != 0)
+        return false;
+    handler(context, &exchange.exchange);
+    /* Ours to close, whatever the web server asked for: a kept connection would be a silent one. */
+    request->keepConnection = 1;
+    FCGX_Finish_r(request);
+    return request->ipcFd >= 0;
+}

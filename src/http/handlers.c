@@ -1,0 +1,162 @@
+/* From a question to an answer. */
+#include "http/handlers.h"
+
+#include "http/query.h"
+#include "http/respond.h"
+#include "http/route.h"
+#include "report/gather.h"
+#include "report/owners.h"
+#include "report/render.h"
+#include "report/report.h"
+#include "settings.h"
+#include "util/arena.h"
+
+static const char json_type[] = "application/json; charset=utf-8";
+static const char csv_type[] = "text/csv; charset=utf-8";
+
+enum stage handle_healthy(struct request *request)
+{
+    return respond_text(request, 200, "healthy");
+}
+
+/* Settings are good, or the program would not run; a worker is free, or this would not be answered. */
+enum stage handle_ready(struct request *request)
+{
+    return respond_text(request, 200, "ready");
+}
+
+static struct source_context context_of(const struct request *request)
+{
+    return (struct source_context){
+        .arena = request->arena,
+        .fetcher = request->fetcher,
+        .settings = request->settings,
+        .start = request->question.start.instant,
+        .end = request->question.end.instant,
+        .now = request->now,
+        .deadline = request->deadline,
+    };
+}
+
+/* Reads the sources of the mask. Nobody is left to be answered when the client went away. */
+static enum stage gather_sources(struct request *request, unsigned mask, struct report *report)
+{
+    struct source_context context = context_of(request);
+    int client = request->exchange->ops->descriptor(request->exchange);
+
+    return gather(&context, mask, client, report) ? GO_ON : ANSWERED;
+}
+
+static enum stage check_service_name(struct request *request)
+{
+    request->question.service = text_trim(request->segment);
+    if (request->question.kind != REPORT_SERVICE)
+        return GO_ON;
+    if (request->question.service.length == 0)
+        return respond_bad_request(request, "serviceName is required");
+    if (!text_is_dns_name(request->question.service))
+        return respond_bad_request(request, "invalid service name");
+    return GO_ON;
+}
+
+static enum stage check_question(struct request *request)
+{
+    const struct query_rules rules = {request->now,
+                                      settings_number(request->settings, OSCAR_METRICS_MAX_RANGE)};
+    const char *wrong =
+        query_parse(request->arena, request_parameter(request, "QUERY_STRING"), &rules, &request->question);
+
+    return wrong ? respond_bad_request(request, wrong) : GO_ON;
+}
+
+/* Only a whole inventory can say that there is no such owner. */
+static enum stage read_owners(struct request *request, struct report *report, struct owners *owners)
+{
+    if (gather_sources(request, 1u << SOURCE_INVENTORY, report) == ANSWERED)
+        return ANSWERED;
+    if (report->inventory.status.level == STATUS_MISSING)
+        return respond_text(request, 503, "service inventory unavailable");
+    *owners = owners_of(request->arena, &report->inventory,
+                        settings_text(request->settings, OSCAR_SERVICES_NAMESPACE));
+    return GO_ON;
+}
+
+static enum stage limit_to_owner(struct request *request, struct report *report)
+{
+    const struct owner *owner;
+    struct owners owners;
+
+    if (request->question.owner.length == 0)
+        return GO_ON;
+    if (read_owners(request, report, &owners) == ANSWERED)
+        return ANSWERED;
+    owner = owners_find(&owners, request->question.owner);
+    if (owner == NULL)
+        return report->inventory.status.level == STATUS_OK
+                   ? respond_text(request, 404, "metrics owner not found")
+                   : respond_text(request, 503, "service inventory unavailable");
+    report->scope = (struct scope){owner->namespace, &report->inventory};
+    return GO_ON;
+}
+
+static enum stage respond_report(struct request *request, const struct report *report)
+{
+    bool csv = request->question.kind == REPORT_BREAKDOWN && request->question.format == FORMAT_CSV;
+    struct header headers[3] = {{"OSCAR-Metrics-Complete", report_is_complete(report) ? "true" : "false"}};
+    struct buf body;
+    bool fits;
+
+    request->complete = report_is_complete(report);
+    if (csv)
+        headers[1] =
+            (struct header){"Content-Disposition", arena_format(request->arena, "attachment; filename=\"%s\"",
+                                                                render_csv_name(request->arena, report))};
+    buf_init(&body, ANSWER_MAX_BYTES);
+    fits = csv ? render_csv(request->arena, report, &body) : render_json(request->arena, report, &body);
+    if (fits)
+        respond(request, 200, csv ? csv_type : json_type, headers, buf_text(&body));
+    else
+        respond_text(request, 500, "answer too large");
+    buf_free(&body);
+    return ANSWERED;
+}
+
+enum stage handle_report(struct request *request)
+{
+    struct report report = {0};
+    unsigned read;
+
+    request->question.kind = request->route->kind;
+    if (check_service_name(request) == ANSWERED || check_question(request) == ANSWERED)
+        return ANSWERED;
+    report.question = request->question;
+    if (limit_to_owner(request, &report) == GO_ON) {
+        read = report.sources[SOURCE_INVENTORY] ? 1u << SOURCE_INVENTORY : 0;
+        if (gather_sources(request, gather_needs(&report) & ~read, &report) == GO_ON)
+            respond_report(request, &report);
+    }
+    report_free(&report);
+    return ANSWERED;
+}
+
+enum stage handle_owners(struct request *request)
+{
+    struct report report = {0};
+    struct owners owners;
+    struct buf body;
+
+    if (read_owners(request, &report, &owners) == GO_ON) {
+        const struct header headers[] = {
+            {"OSCAR-Metrics-Complete", report_is_complete(&report) ? "true" : "false"}, {NULL, NULL}};
+
+        request->complete = report_is_complete(&report);
+        buf_init(&body, ANSWER_MAX_BYTES);
+        if (render_owners(&owners, &body))
+            respond(request, 200, json_type, headers, buf_text(&body));
+        else
+            respond_text(request, 500, "answer too large");
+        buf_free(&body);
+    }
+    report_free(&report);
+    return ANSWERED;
+}

@@ -1,0 +1,289 @@
+/* epoll over the listening socket, an eventfd for the end, and the guests (edge-triggered: a guest is looked
+ * at when something new came). */
+#include "http/lobby.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "http/record.h"
+#include "log.h"
+#include "util/memory.h"
+#include "util/timestamp.h"
+
+enum { RECEIVE_SECONDS = 2, SEND_SECONDS = 10, OUT_OF_DESCRIPTORS_MS = 100 };
+
+struct guest {
+    struct guest *older, *newer; /* within its list */
+    struct queue *queue;
+    int fd;
+    int64_t until; /* clock_ms() */
+};
+
+/* Guests with the same patience, the oldest first: its end comes first. */
+struct queue {
+    struct guest *oldest, *newest;
+    int64_t patience_ms;
+};
+
+struct lobby {
+    pthread_mutex_t turn;  /* who accepts and looks */
+    pthread_mutex_t lists; /* the queues and the count */
+    int epoll, stop, listening;
+    struct queue arriving, leaving;
+    size_t guests;
+    char look[LOBBY_LOOK_BYTES];
+};
+
+static void watch(struct lobby *lobby, int fd, uint32_t events, void *who)
+{
+    struct epoll_event event = {.events = events, .data.ptr = who};
+
+    if (epoll_ctl(lobby->epoll, EPOLL_CTL_ADD, fd, &event) != 0)
+        log_event(LOG_ERROR, "a descriptor cannot be watched", NULL);
+}
+
+struct lobby *lobby_new(int listening)
+{
+    struct lobby *lobby = memory_new(1, sizeof(*lobby));
+    int flags = fcntl(listening, F_GETFL);
+
+    lobby->listening = listening;
+    lobby->epoll = epoll_create1(EPOLL_CLOEXEC);
+    lobby->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (flags < 0 || fcntl(listening, F_SETFL, flags | O_NONBLOCK) < 0 || lobby->epoll < 0 ||
+        lobby->stop < 0) {
+        if (lobby->epoll >= 0)
+            close(lobby->epoll);
+        if (lobby->stop >= 0)
+            close(lobby->stop);
+        free(lobby);
+        return NULL;
+    }
+    pthread_mutex_init(&lobby->turn, NULL);
+    pthread_mutex_init(&lobby->lists, NULL);
+    lobby->arriving.patience_ms = LOBBY_PATIENCE_MS;
+    lobby->leaving.patience_ms = LOBBY_LINGER_MS;
+    watch(lobby, lobby->stop, EPOLLIN, &lobby->stop);
+    watch(lobby, listening, EPOLLIN, &lobby->listening);
+    return lobby;
+}
+
+/* The lists' lock is held. The descriptor stays open and leaves epoll. */
+static int let_go(struct lobby *lobby, struct guest *guest)
+{
+    struct queue *queue = guest->queue;
+    int fd = guest->fd;
+
+    *(guest->older ? &guest->older->newer : &queue->oldest) = guest->newer;
+    *(guest->newer ? &guest->newer->older : &queue->newest) = guest->older;
+    epoll_ctl(lobby->epoll, EPOLL_CTL_DEL, fd, NULL);
+    lobby->guests--;
+    free(guest);
+    return fd;
+}
+
+static void close_guest(struct lobby *lobby, struct guest *guest)
+{
+    close(let_go(lobby, guest));
+}
+
+static void take_in(struct lobby *lobby, struct queue *queue, int fd)
+{
+    struct guest *guest;
+
+    pthread_mutex_lock(&lobby->lists);
+    if (lobby->guests >= LOBBY_GUESTS_MAX) {
+        pthread_mutex_unlock(&lobby->lists);
+        close(fd);
+        return;
+    }
+    guest = memory_new(1, sizeof(*guest));
+    *guest = (struct guest){
+        .older = queue->newest, .queue = queue, .fd = fd, .until = clock_ms() + queue->patience_ms};
+    *(queue->newest ? &queue->newest->newer : &queue->oldest) = guest;
+    queue->newest = guest;
+    lobby->guests++;
+    watch(lobby, fd, EPOLLIN | EPOLLRDHUP | EPOLLET, guest);
+    pthread_mutex_unlock(&lobby->lists);
+}
+
+/* What the bytes that wait on a connection say; RECORD_WRONG also when the peer is gone. */
+static enum record_verdict look_at(struct lobby *lobby, int fd)
+{
+    ssize_t length = recv(fd, lobby->look, sizeof(lobby->look), MSG_PEEK | MSG_DONTWAIT);
+    enum record_verdict verdict;
+
+    if (length < 0)
+        return errno == EAGAIN || errno == EINTR ? RECORD_MORE : RECORD_WRONG;
+    if (length == 0)
+        return RECORD_WRONG;
+    verdict = record_look((struct text){lobby->look, (size_t)length});
+    if (verdict == RECORD_MORE && (size_t)length == sizeof(lobby->look))
+        return RECORD_READY;
+    return verdict;
+}
+
+static void set_timeout(int fd, int option, time_t seconds)
+{
+    struct timeval timeout = {.tv_sec = seconds};
+
+    setsockopt(fd, SOL_SOCKET, option, &timeout, sizeof(timeout));
+}
+
+/* Only the thread whose turn it is closes guests: another could close the one that it is about to look at. */
+static void make_room(struct lobby *lobby)
+{
+    pthread_mutex_lock(&lobby->lists);
+    if (lobby->guests >= LOBBY_GUESTS_MAX)
+        close_guest(lobby, lobby->leaving.oldest ? lobby->leaving.oldest : lobby->arriving.oldest);
+    pthread_mutex_unlock(&lobby->lists);
+}
+
+/* Accepts one connection; gives it when its request is already there. */
+static int receive(struct lobby *lobby)
+{
+    int fd = accept4(lobby->listening, NULL, NULL, SOCK_CLOEXEC);
+
+    if (fd < 0) {
+        /* Without a free descriptor the socket stays readable: no spinning until one is given back. */
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            struct timespec pause = {.tv_nsec = OUT_OF_DESCRIPTORS_MS * 1000000L};
+
+            log_event(LOG_ERROR, "no descriptor for a new connection", NULL);
+            nanosleep(&pause, NULL);
+        }
+        return -1;
+    }
+    set_timeout(fd, SO_RCVTIMEO, RECEIVE_SECONDS);
+    set_timeout(fd, SO_SNDTIMEO, SEND_SECONDS);
+    switch (look_at(lobby, fd)) {
+    case RECORD_READY:
+        return fd;
+    case RECORD_MORE:
+        make_room(lobby);
+        take_in(lobby, &lobby->arriving, fd);
+        return -1;
+    case RECORD_WRONG:
+        break;
+    }
+    close(fd);
+    return -1;
+}
+
+/* Throws away what a leaving peer still sends; true when it has closed its side. */
+static bool drain(struct lobby *lobby, int fd)
+{
+    ssize_t length;
+
+    do
+        length = recv(fd, lobby->look, sizeof(lobby->look), MSG_DONTWAIT);
+    while (length > 0);
+    return length == 0 || (errno != EAGAIN && errno != EINTR);
+}
+
+/* Something new from a guest: gives its connection when the request is now there. */
+static int attend(struct lobby *lobby, struct guest *guest)
+{
+    int ready = -1;
+
+    pthread_mutex_lock(&lobby->lists);
+    if (guest->queue == &lobby->leaving) {
+        if (drain(lobby, guest->fd))
+            close_guest(lobby, guest);
+    } else {
+        enum record_verdict verdict = look_at(lobby, guest->fd);
+
+        if (verdict == RECORD_READY)
+            ready = let_go(lobby, guest);
+        else if (verdict == RECORD_WRONG)
+            close_guest(lobby, guest);
+    }
+    pthread_mutex_unlock(&lobby->lists);
+    return ready;
+}
+
+/* Closes those whose time is over; how long until the next one's is (-1: there is none). */
+static int send_away(struct lobby *lobby)
+{
+    struct queue *queues[] = {&lobby->arriving, &lobby->leaving};
+    int64_t now = clock_ms(), next = -1;
+
+    pthread_mutex_lock(&lobby->lists);
+    for (size_t i = 0; i < 2; i++) {
+        while (queues[i]->oldest && queues[i]->oldest->until <= now)
+            close_guest(lobby, queues[i]->oldest);
+        if (queues[i]->oldest && (next < 0 || queues[i]->oldest->until - now < next))
+            next = queues[i]->oldest->until - now;
+    }
+    pthread_mutex_unlock(&lobby->lists);
+    return (int)next;
+}
+
+int lobby_next(struct lobby *lobby)
+{
+    struct epoll_event event;
+    int ready = -1;
+    bool open = true;
+
+    pthread_mutex_lock(&lobby->turn);
+    while (open && ready < 0) {
+        /* One event at a time: what is left over stays the kernel's, also for the thread that comes next. */
+        int count = epoll_wait(lobby->epoll, &event, 1, send_away(lobby));
+
+        if (count <= 0)
+            continue;
+        if (event.data.ptr == &lobby->stop)
+            open = false;
+        else if (event.data.ptr == &lobby->listening)
+            ready = receive(lobby);
+        else
+            ready = attend(lobby, event.data.ptr);
+    }
+    pthread_mutex_unlock(&lobby->turn);
+    return ready;
+}
+
+void lobby_leave(struct lobby *lobby, int connection)
+{
+    int domain = AF_UNIX;
+    socklen_t size = sizeof(domain);
+
+    /* A Unix socket hands over what was written even when the writer is gone. */
+    if (getsockopt(connection, SOL_SOCKET, SO_DOMAIN, &domain, &size) != 0 || domain == AF_UNIX) {
+        close(connection);
+        return;
+    }
+    shutdown(connection, SHUT_WR);
+    take_in(lobby, &lobby->leaving, connection);
+}
+
+void lobby_close(struct lobby *lobby)
+{
+    uint64_t one = 1;
+
+    if (write(lobby->stop, &one, sizeof(one)) < 0)
+        log_event(LOG_ERROR, "the workers cannot be told to stop", NULL);
+}
+
+void lobby_free(struct lobby *lobby)
+{
+    if (lobby == NULL)
+        return;
+    while (lobby->arriving.oldest)
+        close_guest(lobby, lobby->arriving.oldest);
+    while (lobby->leaving.oldest)
+        close_guest(lobby, lobby->leaving.oldest);
+    close(lobby->epoll);
+    close(lobby->stop);
+    pthread_mutex_destroy(&lobby->turn);
+    pthread_mutex_destroy(&lobby->lists);
+    free(lobby);
+}

@@ -1,0 +1,35 @@
+/* Where connections wait until their request has arrived, so that silent peers and half requests cost no
+ * worker.
+ *
+ * One thread at a time accepts and looks (the others wait for it on a lock); what it finds ready it serves
+ * itself, and the next one takes its place. */
+#ifndef OM_HTTP_LOBBY_H
+#define OM_HTTP_LOBBY_H
+
+#include <stdbool.h>
+
+struct lobby;
+
+enum {
+    LOBBY_GUESTS_MAX = 1024,       /* connections that wait; when one more comes, the oldest is closed */
+    LOBBY_PATIENCE_MS = 10 * 1000, /* for a request to arrive */
+    LOBBY_LINGER_MS = 2 * 1000,    /* for a peer to take leave after its answer */
+    LOBBY_LOOK_BYTES = 72 * 1024,  /* of a request's head; more is handed on as it is */
+};
+
+/* `listening` stays the caller's, and becomes non-blocking. NULL when the kernel gives no descriptors. */
+struct lobby *lobby_new(int listening);
+void lobby_free(struct lobby *lobby); /* closes the guests; NULL is allowed */
+
+/* The next connection whose request has arrived; the caller closes it or gives it to lobby_leave(). -1 once
+ * lobby_close() was called. */
+int lobby_next(struct lobby *lobby);
+
+/* Takes leave of a served connection without holding the worker up: closes it when the peer is done or after
+ * a while. Over TCP, closing at once would throw away what the peer has not read yet. */
+void lobby_leave(struct lobby *lobby, int connection);
+
+/* No connection is accepted any more; every lobby_next() gives -1. Safe from any thread. */
+void lobby_close(struct lobby *lobby);
+
+#endif

@@ -1,0 +1,20 @@
+/* Looks at bytes that wait on a connection: has the whole head of a FastCGI request arrived? So that no
+ * worker is given a peer that says nothing more. (FastCGI specification 1.0, sections 3.3 and 5; pure, any
+ * bytes.) */
+#ifndef OM_HTTP_RECORD_H
+#define OM_HTTP_RECORD_H
+
+#include <stdbool.h>
+
+#include "util/text.h"
+
+enum record_verdict {
+    RECORD_MORE,  /* not yet: wait for more */
+    RECORD_READY, /* all parameters are there, up to the empty record that ends them */
+    RECORD_WRONG, /* no FastCGI, or an order that nobody sends: close */
+};
+
+/* Whatever libfcgi would answer by itself (management records) does not make a request ready. */
+enum record_verdict record_look(struct text bytes);
+
+#endif

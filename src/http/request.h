@@ -1,0 +1,43 @@
+/* A request on its way through the stages of serve(): what each stage found out for the next. */
+#ifndef OM_HTTP_REQUEST_H
+#define OM_HTTP_REQUEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "http/exchange.h"
+#include "model/identity.h"
+#include "model/question.h"
+#include "util/text.h"
+#include "util/timestamp.h"
+
+struct arena;
+struct fetcher;
+struct route;
+struct settings;
+
+/* What a stage says: go on to the next, or answered. */
+enum stage { GO_ON, ANSWERED };
+
+struct request {
+    struct exchange *exchange;
+    struct arena *arena;             /* everything below lives in it */
+    struct fetcher *fetcher;         /* the worker's */
+    const struct settings *settings; /* one snapshot for the whole request */
+    struct instant now;
+    int64_t began;    /* clock_ms() */
+    int64_t deadline; /* clock_ms() */
+    struct text method, path;
+    const struct route *route;
+    struct text segment; /* what stands in the route's place of a name, as it came */
+    struct identity identity;
+    struct question question;
+    /* What was answered, for the log. */
+    int status;
+    bool complete;
+};
+
+/* A CGI variable as a text; empty when it was not sent. */
+struct text request_parameter(const struct request *request, const char *name);
+
+#endif

@@ -1,0 +1,19 @@
+/* Paths to handlers: one row each, with what it needs. */
+#ifndef OM_HTTP_ROUTE_H
+#define OM_HTTP_ROUTE_H
+
+#include <stdbool.h>
+
+#include "http/request.h"
+
+struct route {
+    const char *path;       /* "*" stands for one segment, the service's name */
+    bool needs_credentials; /* the gate comes first */
+    enum report_kind kind;
+    enum stage (*handler)(struct request *request);
+};
+
+/* The first row that fits; request->segment gets what the "*" stands for. NULL: no such path. */
+const struct route *route_find(struct text path, struct text *segment);
+
+#endif

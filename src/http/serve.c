@@ -1,0 +1,82 @@
+/* The table of contents: one call a stage, in the order in which the contract wants them checked. */
+#include "http/serve.h"
+
+#include <stdio.h>
+
+#include "auth/auth.h"
+#include "http/respond.h"
+#include "http/route.h"
+#include "log.h"
+#include "settings.h"
+#include "util/arena.h"
+
+struct text request_parameter(const struct request *request, const char *name)
+{
+    return text_of(request->exchange->ops->parameter(request->exchange, name));
+}
+
+static enum stage check_method(struct request *request)
+{
+    static const struct header allow[] = {{"Allow", "GET, HEAD"}, {NULL, NULL}};
+
+    if (text_is(request->method, "GET") || text_is(request->method, "HEAD"))
+        return GO_ON;
+    return respond(request, 405, "text/plain; charset=utf-8", allow, TEXT_LITERAL("method not allowed"));
+}
+
+static enum stage find_route(struct request *request)
+{
+    request->route = route_find(request->path, &request->segment);
+    return request->route ? GO_ON : respond_text(request, 404, "not found");
+}
+
+static enum stage authenticate(struct request *request)
+{
+    const char *authorization = request->exchange->ops->parameter(request->exchange, "HTTP_AUTHORIZATION");
+    struct auth_refusal refusal = {0};
+
+    if (!request->route->needs_credentials ||
+        auth_check(request->settings, authorization, &request->identity, &refusal))
+        return GO_ON;
+    return respond(request, refusal.status, "text/plain; charset=utf-8",
+                   (const struct header[]){{refusal.challenge ? "WWW-Authenticate" : NULL, refusal.challenge},
+                                           {NULL, NULL}},
+                   text_of(refusal.text));
+}
+
+static void write_log(const struct request *request)
+{
+    char status[16], ms[24];
+
+    snprintf(status, sizeof(status), "%d", request->status);
+    snprintf(ms, sizeof(ms), "%lld", (long long)(clock_ms() - request->began));
+    log_event(LOG_INFO, request->status ? "request" : "client went away", "method",
+              arena_string(request->arena, request->method), "path",
+              arena_string(request->arena, request->path), "status", status, "ms", ms, "complete",
+              request->complete ? "true" : "false", NULL);
+}
+
+void serve(const struct server *server, const struct worker_memory *memory, struct exchange *exchange)
+{
+    struct settings *settings = settings_store_current(server->settings);
+    struct request request = {
+        .exchange = exchange,
+        .arena = memory->arena,
+        .fetcher = memory->fetcher,
+        .settings = settings,
+        .now = instant_now(),
+        .began = clock_ms(),
+    };
+
+    request.method = request_parameter(&request, "REQUEST_METHOD");
+    request.path = request_parameter(&request, "SCRIPT_NAME");
+    /* A twentieth of the time is kept for writing the answer down. */
+    request.deadline = request.began + settings_number(settings, OSCAR_METRICS_DEADLINE) / 20 * 19;
+
+    if (check_method(&request) == GO_ON && find_route(&request) == GO_ON && authenticate(&request) == GO_ON)
+        request.route->handler(&request);
+
+    write_log(&request);
+    settings_release(settings);
+    arena_reset(memory->arena);
+}

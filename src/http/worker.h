@@ -1,0 +1,19 @@
+/* The pool: threads that serve what comes in over one listening socket, until they are told to stop. */
+#ifndef OM_HTTP_WORKER_H
+#define OM_HTTP_WORKER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct pool;
+struct server;
+
+/* Starts `count` threads. `server` and the socket must outlive the pool. NULL when they cannot be started. */
+struct pool *pool_start(const struct server *server, int listening, size_t count);
+
+/* Accepts no more, lets finish what runs, and waits for that at most `patience_ms`. True: all threads have
+ * ended and the pool is freed; false: some still run, and only the end of the process ends them. */
+bool pool_stop(struct pool *pool, int64_t patience_ms);
+
+#endif

@@ -1,0 +1,179 @@
+/* The plan (a mask of sources), and the one loop that runs it. */
+#include "report/gather.h"
+
+#include <poll.h>
+
+#include "net/fetch.h"
+#include "report/report.h"
+#include "settings.h"
+#include "sources/requests.h"
+#include "util/arena.h"
+
+/* How long at most until a client is looked after whose connection cannot be waited on (it sent more than we
+ * read). */
+enum { LOOK_MS = 200, WAIT_MS = 1000 };
+
+enum { JOBS_MAX = SOURCE_COUNT };
+
+struct jobs {
+    struct job *job[JOBS_MAX]; /* NULL: done */
+    size_t count;
+};
+
+unsigned gather_needs(const struct report *report)
+{
+    const unsigned requests = 1u << SOURCE_REQUESTS | 1u << SOURCE_COUNTRIES;
+    const struct question *question = &report->question;
+
+    switch (question->kind) {
+    case REPORT_SUMMARY:
+        return 1u << SOURCE_INVENTORY | 1u << SOURCE_HOURS | requests | 1u << SOURCE_EXPOSED;
+    case REPORT_BREAKDOWN:
+        return requests | (question->group_by == GROUP_BY_SERVICE ? 1u << SOURCE_EXPOSED : 0);
+    case REPORT_SERVICE:
+        return metric_sources(question->metric);
+    case REPORT_OWNERS:
+        return 1u << SOURCE_INVENTORY;
+    }
+    return 0;
+}
+
+static void add_job(struct jobs *jobs, struct job *job)
+{
+    if (job)
+        jobs->job[jobs->count++] = job;
+}
+
+static void start_hours(const struct source_context *context, struct report *report, struct jobs *jobs)
+{
+    const struct question *question = &report->question;
+    struct hours_query query = {.namespace = report->scope.namespace};
+
+    if (question->kind == REPORT_SERVICE)
+        query.service = question->service;
+    query.wanted[HOURS_CPU] = question->kind != REPORT_SERVICE || question->metric != METRIC_GPU_HOURS;
+    query.wanted[HOURS_GPU] = question->kind != REPORT_SERVICE || question->metric != METRIC_CPU_HOURS;
+    add_job(jobs, prometheus_start(context, &query, &report->hours));
+    report->sources[SOURCE_HOURS] = &report->hours.status;
+}
+
+static void start_requests(const struct source_context *context, struct report *report, struct jobs *jobs,
+                           enum report_source source)
+{
+    struct source_status *status = ARENA_NEW(context->arena, struct source_status);
+    enum logline_kind kind = source == SOURCE_EXPOSED ? LOGLINE_EXPOSED : LOGLINE_REQUESTS;
+
+    add_job(jobs, requests_start(context, kind, report->usage, status));
+    report->sources[source] = status;
+}
+
+static void start(const struct source_context *context, unsigned mask, struct report *report,
+                  struct jobs *jobs)
+{
+    if (mask >> SOURCE_INVENTORY & 1) {
+        add_job(jobs, inventory_start(context, &report->inventory));
+        report->sources[SOURCE_INVENTORY] = &report->inventory.status;
+    }
+    if (mask >> SOURCE_HOURS & 1)
+        start_hours(context, report, jobs);
+    if (mask >> SOURCE_REQUESTS & 1)
+        start_requests(context, report, jobs, SOURCE_REQUESTS);
+    if (mask >> SOURCE_EXPOSED & 1)
+        start_requests(context, report, jobs, SOURCE_EXPOSED);
+}
+
+/* One turn of everybody. */
+static enum job_state step_all(struct jobs *jobs)
+{
+    enum job_state all = JOB_DONE;
+
+    for (size_t i = 0; i < jobs->count; i++) {
+        enum job_state state;
+
+        if (jobs->job[i] == NULL)
+            continue;
+        state = jobs->job[i]->ops->step(jobs->job[i]);
+        if (state == JOB_DONE)
+            jobs->job[i] = NULL;
+        else if (state == JOB_READY || all == JOB_DONE)
+            all = state;
+    }
+    return all;
+}
+
+static void stop_all(const struct source_context *context, struct jobs *jobs, enum job_stop why)
+{
+    for (size_t i = 0; i < jobs->count; i++)
+        if (jobs->job[i])
+            jobs->job[i]->ops->stop(jobs->job[i], why);
+    fetcher_cancel(context->fetcher);
+}
+
+enum client_state { CLIENT_QUIET, CLIENT_SENDS, CLIENT_GONE };
+
+static enum client_state look_at_client(int client)
+{
+    struct pollfd p = {.fd = client, .events = POLLIN | POLLRDHUP};
+
+    if (client < 0 || poll(&p, 1, 0) <= 0)
+        return CLIENT_QUIET;
+    return p.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL) ? CLIENT_GONE : CLIENT_SENDS;
+}
+
+static bool run(const struct source_context *context, struct jobs *jobs, int client)
+{
+    enum job_state state;
+
+    while ((state = step_all(jobs)) != JOB_DONE) {
+        enum client_state seen = look_at_client(client);
+        int64_t left = context->deadline - clock_ms();
+        int wait = left < WAIT_MS ? (int)left : WAIT_MS;
+
+        if (seen == CLIENT_GONE) {
+            stop_all(context, jobs, JOB_GONE);
+            return false;
+        }
+        if (left <= 0) {
+            stop_all(context, jobs, JOB_DEADLINE);
+            return true;
+        }
+        if (seen == CLIENT_SENDS && wait > LOOK_MS)
+            wait = LOOK_MS;
+        fetcher_wait(context->fetcher, seen == CLIENT_QUIET ? client : -1, state == JOB_READY ? 0 : wait);
+    }
+    return true;
+}
+
+/* Countries come with the requests: there is a source to speak of only when there were any. */
+static void settle_countries(const struct source_context *context, struct report *report)
+{
+    const struct usage_row *rows = usage_rows(report->usage);
+    struct source_status *status;
+
+    for (size_t i = 0; i < usage_row_count(report->usage); i++) {
+        if (rows[i].type == USAGE_EXPOSED)
+            continue;
+        status = ARENA_NEW(context->arena, struct source_status);
+        status_init(status, context->arena, "country-attribution");
+        if (settings_text(context->settings, GEOIP_DATABASE)[0])
+            status_note(status, STATUS_MISSING, "GEOIP_DATABASE is not read by this version");
+        else
+            status_read_at(status, context->now);
+        report->sources[SOURCE_COUNTRIES] = status;
+        return;
+    }
+}
+
+bool gather(const struct source_context *context, unsigned mask, int client, struct report *report)
+{
+    struct jobs jobs = {0};
+
+    if (report->usage == NULL)
+        report->usage = usage_new((size_t)settings_number(context->settings, OSCAR_METRICS_MEMORY));
+    start(context, mask, report, &jobs);
+    if (!run(context, &jobs, client))
+        return false;
+    if (mask >> SOURCE_COUNTRIES & 1)
+        settle_countries(context, report);
+    return true;
+}

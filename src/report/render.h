@@ -1,0 +1,24 @@
+/* A gathered report as bytes. */
+#ifndef OM_REPORT_RENDER_H
+#define OM_REPORT_RENDER_H
+
+#include "util/buf.h"
+
+struct arena;
+struct owners;
+struct report;
+
+enum { ANSWER_MAX_BYTES = 512 * 1024 * 1024 };
+
+/* Appends the answer to *out. False when it does not fit: no part of it may then be used. */
+bool render_json(struct arena *arena, const struct report *report, struct buf *out);
+bool render_csv(struct arena *arena, const struct report *report, struct buf *out);
+bool render_owners(const struct owners *owners, struct buf *out);
+
+/* {"error":"..."} */
+bool render_error(const char *message, struct buf *out);
+
+/* "oscar-metrics-service-20260101T000000Z-20260131T235959Z.csv" */
+const char *render_csv_name(struct arena *arena, const struct report *report);
+
+#endif

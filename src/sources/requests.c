@@ -1,0 +1,55 @@
+/* One choice in one place. */
+#include "sources/requests.h"
+
+#include "log.h"
+#include "settings.h"
+#include "sources/logfiles.h"
+#include "util/arena.h"
+
+static const char *source_name(const struct settings *settings, enum logline_kind kind)
+{
+    if (kind == LOGLINE_EXPOSED)
+        return "exposed-request-logs";
+    if (!settings_text(settings, OSCAR_METRICS_LOG_FILES)[0] && settings_text(settings, LOKI_URL)[0])
+        return "loki";
+    return "request-logs";
+}
+
+/* When any log files are configured, files are the source of both kinds: no other is asked in between. */
+static bool reads_files(const struct settings *settings)
+{
+    return settings_text(settings, OSCAR_METRICS_LOG_FILES)[0] ||
+           settings_text(settings, OSCAR_METRICS_EXPOSED_LOG_FILES)[0];
+}
+
+static struct job *start_files(const struct source_context *context, enum logline_kind kind,
+                               struct usage *usage, struct source_status *status)
+{
+    const struct settings *settings = context->settings;
+    enum setting setting =
+        kind == LOGLINE_EXPOSED ? OSCAR_METRICS_EXPOSED_LOG_FILES : OSCAR_METRICS_LOG_FILES;
+    const struct logline_rules rules = {
+        .kind = kind, .services_namespace = settings_text(settings, OSCAR_SERVICES_NAMESPACE)};
+
+    if (settings_text(settings, setting)[0] == '\0') {
+        status_note(status, STATUS_MISSING, "not configured");
+        return NULL;
+    }
+    if (kind == LOGLINE_EXPOSED && settings_flag(settings, EXPOSED_SERVICES_USE_SUBDOMAIN_ROUTE))
+        status_note(status, STATUS_PARTIAL,
+                    "requests to host names of services are not counted by this version");
+    return logfiles_start(context, settings_text(settings, setting), &rules, usage, status,
+                          ARENA_NEW(context->arena, struct logfiles_tally));
+}
+
+struct job *requests_start(const struct source_context *context, enum logline_kind kind, struct usage *usage,
+                           struct source_status *status)
+{
+    status_init(status, context->arena, source_name(context->settings, kind));
+    if (reads_files(context->settings))
+        return start_files(context, kind, usage, status);
+    status_note(
+        status, STATUS_MISSING,
+        "not configured: set OSCAR_METRICS_LOG_FILES (this version reads neither Loki nor pods' logs)");
+    return NULL;
+}

@@ -1,0 +1,16 @@
+/* Where requests are read from: files, else Loki, else pods' logs, as the settings say. */
+#ifndef OM_SOURCES_REQUESTS_H
+#define OM_SOURCES_REQUESTS_H
+
+#include "model/status.h"
+#include "model/usage.h"
+#include "sources/job.h"
+#include "sources/logline.h"
+
+/* Starts reading requests of one kind into *usage. *status gets the name of the source and what was lost.
+ * NULL when there is nothing to read: the status then says why. The out parameters must live as long as the
+ * job. */
+struct job *requests_start(const struct source_context *context, enum logline_kind kind, struct usage *usage,
+                           struct source_status *status);
+
+#endif

@@ -17,6 +17,7 @@ enum logline_kind {
 struct logline_rules {
     enum logline_kind kind;
     const char *services_namespace; /* OSCAR_SERVICES_NAMESPACE */
+    struct timezone_cache *zone;    /* the caller's, for many lines with the older time; NULL: none */
 };
 
 enum logline_result {
@@ -30,13 +31,19 @@ enum logline_result {
 };
 enum { LOGLINE_RESULTS = LOGLINE_TIME + 1 };
 
+enum { LOGLINE_NAME_MAX = 253, LOGLINE_CLIENT_MAX = 64 };
+
 struct logline_event {
-    enum usage_type type;
+    bool timed; /* `time` is known: set for every line, also for one that does not count */
     struct instant time;
-    struct text service;   /* all texts point into the line */
+    /* Below: only of a line that counts. The texts point into the line or into `name` and `address`: do not copy
+     * the struct. */
+    enum usage_type type;
+    struct text service;
     struct text namespace; /* empty: the line carries none */
     struct text user;      /* empty: nobody */
     struct text client;    /* the client's address as logged; not checked */
+    char name[LOGLINE_NAME_MAX], address[LOGLINE_CLIENT_MAX]; /* what JSON spells with escapes */
 };
 
 /* `line` without its line end. `written` is when the entry was written, if something outside the line knows
@@ -47,6 +54,19 @@ enum logline_result logline_parse(const struct logline_rules *rules, struct text
 /* When any line, counted or not, was written: the runtime's prefix, else a time that the line begins with in
  * a form known above. False when it does not say. For "data since". */
 bool logline_time(const struct logline_rules *rules, struct text line, struct instant *out);
+
+/* What CRI runtimes put before each piece of a line: "<time> stdout|stderr F|P ". */
+struct logline_piece {
+    bool is_stderr;
+    bool continues;      /* P: the line goes on in the next piece of the same stream */
+    struct text content; /* without the prefix */
+};
+
+/* False when the line has no such prefix (kubectl's, a time alone, is none). */
+bool logline_piece(struct text line, struct logline_piece *out);
+
+/* For a line that was too long to be kept, given its beginning: could the whole line have counted? */
+bool logline_might_count(const struct logline_rules *rules, struct text beginning);
 
 /* "no_prefix", "fields", ...: for counters and logs. */
 const char *logline_result_name(enum logline_result result);

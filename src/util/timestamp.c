@@ -165,11 +165,32 @@ bool timestamp_parse(struct text text, struct timestamp *out)
     return true;
 }
 
+/* The instant of a local time in the zone of the process. */
+static int64_t local_seconds(const struct civil *c)
+{
+    struct tm local = {.tm_year = (int)c->year - 1900,
+                       .tm_mon = c->month - 1,
+                       .tm_mday = c->day,
+                       .tm_hour = c->hour,
+                       .tm_min = c->minute,
+                       .tm_sec = c->second,
+                       .tm_isdst = -1};
+
+    return mktime(&local);
+}
+
 bool timestamp_parse_gin(struct text text, struct instant *out)
+{
+    struct timezone_cache once = {0};
+
+    return timestamp_parse_gin_cached(text, &once, out);
+}
+
+bool timestamp_parse_gin_cached(struct text text, struct timezone_cache *cache, struct instant *out)
 {
     struct cursor c = {text, false};
     struct civil civil = {0};
-    struct tm local = {0};
+    int64_t as_utc;
 
     civil.year = take_number(&c, 4);
     take_literal(&c, "/");
@@ -180,14 +201,10 @@ bool timestamp_parse_gin(struct text text, struct instant *out)
     take_clock(&c, &civil);
     if (c.failed || c.rest.length != 0 || !civil_exists(&civil))
         return false;
-    local.tm_year = (int)civil.year - 1900;
-    local.tm_mon = civil.month - 1;
-    local.tm_mday = civil.day;
-    local.tm_hour = civil.hour;
-    local.tm_min = civil.minute;
-    local.tm_sec = civil.second;
-    local.tm_isdst = -1;
-    *out = (struct instant){mktime(&local), 0};
+    as_utc = civil_seconds(&civil);
+    if (!cache->filled || cache->quarter != as_utc / 900)
+        *cache = (struct timezone_cache){as_utc / 900, as_utc - local_seconds(&civil), true};
+    *out = (struct instant){as_utc - cache->offset, 0};
     return true;
 }
 

@@ -126,6 +126,37 @@ static void older_lines_are_read_in_the_zone_that_was_set(void **state)
     assert_true(timezone_use("UTC"));
 }
 
+static void a_remembered_offset_is_that_of_its_own_quarter_of_an_hour(void **state)
+{
+    static const struct {
+        const char *zone, *text;
+        int64_t seconds;
+        int line;
+    } rows[] = {
+        {"Europe/Madrid", "2024/03/31 - 01:59:59", 1711846799, __LINE__}, /* the last second of winter */
+        {"Europe/Madrid", "2024/03/31 - 03:00:00", 1711846800, __LINE__},
+        {"Europe/Madrid", "2024/03/31 - 03:14:59", 1711847699, __LINE__},
+        {"Europe/Madrid", "2024/10/27 - 01:59:59", 1729987199, __LINE__}, /* summer */
+        {"Europe/Madrid", "2024/10/27 - 03:00:00", 1729994400, __LINE__},
+        {"Pacific/Chatham", "2024/09/29 - 02:44:59", 1727531999, __LINE__},
+        {"Pacific/Chatham", "2024/09/29 - 03:45:00", 1727532000, __LINE__},
+    };
+    struct timezone_cache cache = {0};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct instant at;
+
+        if (i == 0 || rows[i].zone != rows[i - 1].zone) {
+            cache = (struct timezone_cache){0};
+            assert_true(timezone_use(rows[i].zone));
+        }
+        if (!timestamp_parse_gin_cached(text_of(rows[i].text), &cache, &at) || at.seconds != rows[i].seconds)
+            fail_msg("row of line %d: %lld", rows[i].line, (long long)at.seconds);
+    }
+    assert_true(timezone_use("UTC"));
+}
+
 static void hours_are_rounded_down(void **state)
 {
     (void)state;
@@ -153,6 +184,7 @@ int main(void)
         cmocka_unit_test(echo_is_the_same_instant_in_the_same_offset),
         cmocka_unit_test(log_forms),
         cmocka_unit_test(older_lines_are_read_in_the_zone_that_was_set),
+        cmocka_unit_test(a_remembered_offset_is_that_of_its_own_quarter_of_an_hour),
         cmocka_unit_test(hours_are_rounded_down),
         cmocka_unit_test(compact_form),
     };

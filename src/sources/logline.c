@@ -1,0 +1,369 @@
+/* The log lines of OSCAR's manager and of the two ingress controllers. Callers choose paths, queries and (at
+ * the ingress) user names, so each thing is looked for only where it must stand, never searched for in the
+ * whole line. */
+#include "sources/logline.h"
+
+#include <json-c/json.h>
+#include <string.h>
+
+#define PREFIX  "[GIN-EXECUTIONS-LOGGER]"
+#define EXPOSED "/system/services/"
+
+enum { FIELDS_MAX = 8, JSON_DEPTH = 16, TIME_MAX = 64, BRACKET_MAX = 64 };
+
+static const char *const result_names[LOGLINE_RESULTS] = {
+    [LOGLINE_COUNTS] = "counts",       [LOGLINE_NO_PREFIX] = "no_prefix", [LOGLINE_FIELDS] = "fields",
+    [LOGLINE_NAMESPACE] = "namespace", [LOGLINE_PATH] = "path",           [LOGLINE_SERVICE] = "service",
+    [LOGLINE_TIME] = "time",
+};
+
+const char *logline_result_name(enum logline_result result)
+{
+    return result_names[result];
+}
+
+/* text_cut() for a blank, looking only where the first word of a line can end. */
+static bool take_word(struct text *rest, struct text *word)
+{
+    size_t reach = rest->length < TIME_MAX ? rest->length : TIME_MAX;
+    const char *blank = reach ? memchr(rest->data, ' ', reach) : NULL;
+
+    if (blank == NULL)
+        return false;
+    *word = (struct text){rest->data, (size_t)(blank - rest->data)};
+    *rest = text_skip(*rest, word->length + 1);
+    return true;
+}
+
+static bool is_digit(struct text text)
+{
+    return text.length > 0 && text.data[0] >= '0' && text.data[0] <= '9';
+}
+
+/* Cuts "stdout F " and the like. */
+static bool take_stream(struct text *rest, struct logline_piece *out)
+{
+    char tag;
+
+    out->is_stderr = text_starts(*rest, "stderr ");
+    if (!out->is_stderr && !text_starts(*rest, "stdout "))
+        return false;
+    tag = rest->length > 7 ? rest->data[7] : '\0';
+    if ((tag != 'F' && tag != 'P') || (rest->length > 8 && rest->data[8] != ' '))
+        return false;
+    out->continues = tag == 'P';
+    *rest = text_skip(*rest, rest->length > 8 ? 9 : 8);
+    return true;
+}
+
+bool logline_piece(struct text line, struct logline_piece *out)
+{
+    struct timestamp time;
+    struct text word;
+
+    if (!is_digit(line) || !take_word(&line, &word) || !take_stream(&line, out))
+        return false;
+    out->content = line;
+    return !out->continues || timestamp_parse(word, &time);
+}
+
+/* Cuts a container runtime's prefix, CRI's or kubectl's. False, and nothing is cut, when there is none. */
+static bool take_runtime_prefix(struct text *line, struct instant *time)
+{
+    struct text rest = *line, word;
+    struct logline_piece piece;
+    struct timestamp stamp;
+
+    if (!is_digit(rest) || !take_word(&rest, &word) || !timestamp_parse(word, &stamp))
+        return false;
+    *time = stamp.instant;
+    take_stream(&rest, &piece);
+    *line = rest;
+    return true;
+}
+
+/* The time of the manager's lines, in either of its forms. */
+static bool parse_own_time(const struct logline_rules *rules, struct text text, struct instant *out)
+{
+    struct timestamp stamp;
+
+    if (text.length > 4 && text.data[4] == '/')
+        return rules->zone ? timestamp_parse_gin_cached(text, rules->zone, out)
+                           : timestamp_parse_gin(text, out);
+    if (!timestamp_parse(text, &stamp))
+        return false;
+    *out = stamp.instant;
+    return true;
+}
+
+/* StartUTC comes in RFC 3339 or in the common log format. */
+static bool parse_traefik_time(struct text text, struct instant *out)
+{
+    struct timestamp stamp;
+
+    if (timestamp_parse_clf(text, out))
+        return true;
+    if (!timestamp_parse(text, &stamp))
+        return false;
+    *out = stamp.instant;
+    return true;
+}
+
+/* ---- OSCAR's manager ---- */
+
+/* A line of the manager that is not of the executions' logger may still say its time: "[GIN] 2026/05/04 -
+ * ...". */
+static bool find_other_time(const struct logline_rules *rules, struct text line, struct instant *out)
+{
+    size_t reach = line.length < BRACKET_MAX ? line.length : BRACKET_MAX;
+    const char *end = reach && line.data[0] == '[' ? memchr(line.data, ']', reach) : NULL;
+
+    if (end)
+        line = text_skip(line, (size_t)(end - line.data) + 1);
+    line = text_trim(text_cut(&line, '|'));
+    return is_digit(line) && parse_own_time(rules, line, out);
+}
+
+/* Splits by '|'; gives FIELDS_MAX + 1 when there are more. */
+static size_t split(struct text rest, struct text fields[FIELDS_MAX])
+{
+    size_t count = 0;
+
+    while (count < FIELDS_MAX) {
+        fields[count++] = text_cut(&rest, '|');
+        if (rest.data == NULL)
+            return count;
+    }
+    return FIELDS_MAX + 1;
+}
+
+/* An eighth field that is empty does not count: it is what a path with two '|' makes of a line whose caller
+ * was not known. */
+static bool is_services_namespace(const struct logline_rules *rules, struct text namespace)
+{
+    size_t length = strlen(rules->services_namespace);
+
+    return namespace.length > 0 && text_starts(namespace, rules->services_namespace) &&
+           (namespace.length == length || namespace.data[length] == '-');
+}
+
+/* "POST    /run/name?query" -> type and name. */
+static bool parse_call(struct text field, enum usage_type *type, struct text *name)
+{
+    size_t method = 0;
+
+    while (method < field.length && field.data[method] != ' ' && field.data[method] != '\t')
+        method++;
+    field = text_trim(text_skip(field, method));
+    if (text_starts(field, "/run/"))
+        *type = USAGE_SYNC;
+    else if (text_starts(field, "/job/"))
+        *type = USAGE_ASYNC;
+    else
+        return false;
+    field = text_skip(field, 5);
+    *name = text_cut(&field, '?');
+    return name->length > 0;
+}
+
+static enum logline_result parse_request(const struct logline_rules *rules, struct text line,
+                                         struct logline_event *event)
+{
+    struct text fields[FIELDS_MAX];
+    size_t count;
+
+    if (!text_starts(line, PREFIX)) {
+        if (!event->timed)
+            event->timed = find_other_time(rules, line, &event->time);
+        return LOGLINE_NO_PREFIX;
+    }
+    count = split(text_skip(line, sizeof(PREFIX) - 1), fields);
+    if (!event->timed)
+        event->timed = parse_own_time(rules, text_trim(fields[0]), &event->time);
+    if (count != 6 && count != 8)
+        return LOGLINE_FIELDS;
+    event->namespace = (struct text){NULL, 0};
+    if (count == 8) {
+        event->namespace = text_trim(fields[7]);
+        if (!is_services_namespace(rules, event->namespace))
+            return LOGLINE_NAMESPACE;
+    }
+    if (!parse_call(text_trim(fields[4]), &event->type, &event->service))
+        return LOGLINE_PATH;
+    if (count == 8 && text_trim(fields[6]).length > 0)
+        event->service = text_trim(fields[6]);
+    if (!text_is_dns_name(event->service))
+        return LOGLINE_SERVICE;
+    event->user = text_trim(fields[5]);
+    event->client = text_trim(fields[3]);
+    return event->timed ? LOGLINE_COUNTS : LOGLINE_TIME;
+}
+
+/* ---- the ingress controllers ---- */
+
+/* "/system/services/<name>/exposed", then the end, '/' or '?'. */
+static enum logline_result parse_exposed_path(struct text path, struct text *name)
+{
+    if (!text_starts(path, EXPOSED))
+        return LOGLINE_PATH;
+    path = text_skip(path, sizeof(EXPOSED) - 1);
+    *name = text_cut(&path, '/');
+    if (path.data == NULL || !text_starts(path, "exposed"))
+        return LOGLINE_PATH;
+    path = text_skip(path, 7);
+    if (path.length > 0 && path.data[0] != '/' && path.data[0] != '?')
+        return LOGLINE_PATH;
+    return text_is_dns_name(*name) ? LOGLINE_COUNTS : LOGLINE_SERVICE;
+}
+
+/* addr - user [time] "METHOD path PROTO" ...: nginx escapes quotes, so the first one opens the request; the
+ * user is the caller's choice, so the time is what stands right before that quote. */
+static enum logline_result parse_nginx(struct text line, struct logline_event *event)
+{
+    struct text rest = line, request, before, path;
+    size_t open;
+
+    before = text_cut(&rest, '"');
+    if (rest.data == NULL || before.length < 2 || memcmp(before.data + before.length - 2, "] ", 2) != 0)
+        return LOGLINE_NO_PREFIX;
+    before.length -= 2;
+    for (open = before.length; open > 0 && before.data[open - 1] != '[';)
+        open--;
+    if (open == 0)
+        return LOGLINE_NO_PREFIX;
+    if (!event->timed)
+        event->timed = timestamp_parse_clf(text_skip(before, open), &event->time);
+    event->client = text_cut(&before, ' ');
+    if (event->client.length == 0 || !text_starts(before, "- "))
+        return LOGLINE_NO_PREFIX;
+    request = text_cut(&rest, '"');
+    if (rest.data == NULL)
+        return LOGLINE_FIELDS;
+    path = request;
+    text_cut(&path, ' ');
+    if (path.data == NULL)
+        return LOGLINE_FIELDS;
+    return parse_exposed_path(text_cut(&path, ' '), &event->service);
+}
+
+/* The string behind `key`; data == NULL when there is none. It lives as long as the object. */
+static struct text json_text(struct json_object *object, const char *key)
+{
+    struct json_object *value;
+
+    if (!json_object_object_get_ex(object, key, &value) || !json_object_is_type(value, json_type_string))
+        return (struct text){NULL, 0};
+    return (struct text){json_object_get_string(value), (size_t)json_object_get_string_len(value)};
+}
+
+/* Moves a text into room that lives as long as the event; what does not fit is dropped whole. */
+static struct text keep(struct text text, char *room, size_t size)
+{
+    if (text.length == 0 || text.length > size)
+        return (struct text){NULL, 0};
+    memcpy(room, text.data, text.length);
+    return (struct text){room, text.length};
+}
+
+static bool contains(struct text text, const char *needle)
+{
+    size_t length = strlen(needle);
+    const char *at;
+
+    while (text.length >= length && (at = memchr(text.data, needle[0], text.length)) != NULL) {
+        text = text_skip(text, (size_t)(at - text.data));
+        if (text_starts(text, needle))
+            return true;
+        text = text_skip(text, 1);
+    }
+    return false;
+}
+
+/* NULL when the text is not one JSON object. json-c ends a key at \u0000, so that another key could take its
+ * place: no controller writes that. */
+static struct json_object *parse_json(struct text text)
+{
+    struct json_tokener *tokener;
+    struct json_object *object = NULL;
+
+    if (text.length > INT32_MAX || contains(text, "\\u0000"))
+        return NULL;
+    tokener = json_tokener_new_ex(JSON_DEPTH);
+    if (tokener == NULL)
+        return NULL;
+    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+    object = json_tokener_parse_ex(tokener, text.data, (int)text.length);
+    if (json_tokener_get_error(tokener) != json_tokener_success ||
+        json_tokener_get_parse_end(tokener) != text.length ||
+        !json_object_is_type(object, json_type_object)) {
+        json_object_put(object);
+        object = NULL;
+    }
+    json_tokener_free(tokener);
+    return object;
+}
+
+static enum logline_result parse_traefik(struct text line, struct logline_event *event)
+{
+    struct json_object *object = parse_json(line);
+    enum logline_result result;
+    struct text path;
+
+    if (object == NULL)
+        return LOGLINE_FIELDS;
+    if (!event->timed)
+        event->timed = parse_traefik_time(json_text(object, "StartUTC"), &event->time) ||
+                       parse_traefik_time(json_text(object, "time"), &event->time);
+    path = json_text(object, "RequestPath");
+    result = path.data ? parse_exposed_path(path, &event->service) : LOGLINE_PATH;
+    if (result == LOGLINE_COUNTS) {
+        event->service = keep(event->service, event->name, sizeof(event->name));
+        event->client = keep(json_text(object, "ClientHost"), event->address, sizeof(event->address));
+    }
+    json_object_put(object);
+    return result;
+}
+
+static enum logline_result parse_exposed(struct text line, struct logline_event *event)
+{
+    enum logline_result result;
+
+    line = text_trim(line);
+    event->type = USAGE_EXPOSED;
+    event->namespace = event->user = (struct text){NULL, 0};
+    result = line.length > 0 && line.data[0] == '{' ? parse_traefik(line, event) : parse_nginx(line, event);
+    return result == LOGLINE_COUNTS && !event->timed ? LOGLINE_TIME : result;
+}
+
+/* ---- both ---- */
+
+enum logline_result logline_parse(const struct logline_rules *rules, struct text line,
+                                  const struct instant *written, struct logline_event *event)
+{
+    event->timed = take_runtime_prefix(&line, &event->time);
+    if (written) {
+        event->timed = true;
+        event->time = *written;
+    }
+    return rules->kind == LOGLINE_EXPOSED ? parse_exposed(line, event) : parse_request(rules, line, event);
+}
+
+bool logline_time(const struct logline_rules *rules, struct text line, struct instant *out)
+{
+    struct logline_event event;
+
+    logline_parse(rules, line, NULL, &event);
+    if (event.timed)
+        *out = event.time;
+    return event.timed;
+}
+
+bool logline_might_count(const struct logline_rules *rules, struct text beginning)
+{
+    struct instant time;
+
+    take_runtime_prefix(&beginning, &time);
+    if (rules->kind == LOGLINE_EXPOSED)
+        return contains(beginning, EXPOSED);
+    return text_starts(beginning, PREFIX);
+}

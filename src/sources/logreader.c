@@ -1,0 +1,273 @@
+/* Bytes come into one buffer that holds the longest line and a piece to read; lines are cut where they lie.
+ * gzip is inflated here and not by gzread(), which throws away what it had unpacked in a call when it meets
+ * damage. */
+#include "sources/logreader.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include "util/memory.h"
+
+enum {
+    PIECE = 128 * 1024,
+    CAPACITY = LOGREADER_LINE_MAX + PIECE,
+    PACKED = 32 * 1024,
+    GZIP_ONLY = 16 /* zlib: a gzip header, not its own */
+};
+
+struct logreader {
+    int fd, error;
+    bool gzip, ended;
+    bool dropping; /* inside a line that is too long */
+    enum logreader_end end;
+    int64_t size, offset;
+    size_t start, scanned, filled; /* lines begin at start; no line end before scanned; bytes up to filled */
+    bool unpacks, between;         /* zlib has its memory; between the members of a gzip file */
+    z_stream zlib;
+    unsigned char packed[PACKED];
+    char buffer[CAPACITY];
+};
+
+struct logreader *logreader_new(void)
+{
+    return memory_new(1, sizeof(struct logreader));
+}
+
+void logreader_free(struct logreader *reader)
+{
+    if (reader == NULL)
+        return;
+    if (reader->unpacks)
+        inflateEnd(&reader->zlib);
+    free(reader);
+}
+
+bool logreader_is_gzip(int fd)
+{
+    unsigned char magic[2];
+
+    return pread(fd, magic, sizeof(magic), 0) == (ssize_t)sizeof(magic) && magic[0] == 0x1f &&
+           magic[1] == 0x8b;
+}
+
+static void finish(struct logreader *reader, enum logreader_end end)
+{
+    reader->ended = true;
+    reader->end = end;
+}
+
+void logreader_open(struct logreader *reader, int fd, bool gzip, int64_t size)
+{
+    reader->fd = fd;
+    reader->gzip = gzip;
+    reader->size = size;
+    reader->offset = 0;
+    reader->start = reader->scanned = reader->filled = 0;
+    reader->ended = reader->dropping = reader->between = false;
+    reader->end = LOGREADER_WHOLE;
+    reader->error = 0;
+    if (!gzip)
+        return;
+    if (reader->unpacks)
+        inflateReset(&reader->zlib);
+    else
+        reader->unpacks = inflateInit2(&reader->zlib, MAX_WBITS + GZIP_ONLY) == Z_OK;
+    reader->zlib.avail_in = 0;
+    if (!reader->unpacks) {
+        reader->error = ENOMEM;
+        finish(reader, LOGREADER_UNREADABLE);
+    }
+}
+
+/* 0: the end of the file, or an error that ended the reading. */
+static size_t read_bytes(struct logreader *reader, void *to, size_t size)
+{
+    ssize_t got;
+
+    do
+        got = pread(reader->fd, to, size, (off_t)reader->offset);
+    while (got < 0 && errno == EINTR);
+    if (got < 0) {
+        reader->error = errno;
+        finish(reader, LOGREADER_UNREADABLE);
+        return 0;
+    }
+    reader->offset += got;
+    return (size_t)got;
+}
+
+static bool has_shrunk(const struct logreader *reader)
+{
+    struct stat now;
+
+    return fstat(reader->fd, &now) == 0 && now.st_size < reader->size;
+}
+
+static void fill_plain(struct logreader *reader, size_t room)
+{
+    int64_t left = reader->size - reader->offset;
+    size_t got = 0;
+
+    if (left > 0) {
+        got = read_bytes(reader, reader->buffer + reader->filled, left < (int64_t)room ? (size_t)left : room);
+        reader->filled += got;
+    }
+    if (reader->ended || (got > 0 && reader->offset < reader->size))
+        return;
+    finish(reader, reader->offset < reader->size || has_shrunk(reader) ? LOGREADER_SHRUNK : LOGREADER_WHOLE);
+}
+
+/* Between two members: zeros may pad, another member may begin. False: the file is over. */
+static bool begin_member(struct logreader *reader)
+{
+    while (reader->zlib.avail_in > 0 && *reader->zlib.next_in == 0) {
+        reader->zlib.next_in++;
+        reader->zlib.avail_in--;
+    }
+    if (reader->zlib.avail_in == 0)
+        return true;
+    if (*reader->zlib.next_in != 0x1f) {
+        finish(reader, LOGREADER_DAMAGED);
+        return false;
+    }
+    inflateReset(&reader->zlib);
+    reader->between = false;
+    return true;
+}
+
+/* One inflate() of what lies in `packed`. */
+static void unpack(struct logreader *reader, size_t room)
+{
+    int result;
+
+    if (reader->between && (!begin_member(reader) || reader->between))
+        return;
+    reader->zlib.next_out = (unsigned char *)reader->buffer + reader->filled;
+    reader->zlib.avail_out = (uInt)room;
+    result = inflate(&reader->zlib, Z_NO_FLUSH);
+    reader->filled += room - reader->zlib.avail_out;
+    if (result == Z_STREAM_END)
+        reader->between = true;
+    else if (result != Z_OK && result != Z_BUF_ERROR)
+        finish(reader, LOGREADER_DAMAGED);
+}
+
+/* No input is left; zlib may still hold output for which there was no room. */
+static void finish_gzip(struct logreader *reader, size_t room)
+{
+    if (!reader->between)
+        unpack(reader, room);
+    if (!reader->ended)
+        finish(reader, reader->between ? LOGREADER_WHOLE : LOGREADER_CUT);
+}
+
+static void fill_gzip(struct logreader *reader, size_t room)
+{
+    size_t target = reader->filled + room;
+
+    while (!reader->ended && reader->filled < target) {
+        if (reader->zlib.avail_in == 0) {
+            size_t got = read_bytes(reader, reader->packed, sizeof(reader->packed));
+
+            if (got == 0) {
+                if (!reader->ended)
+                    finish_gzip(reader, target - reader->filled);
+                return;
+            }
+            reader->zlib.next_in = reader->packed;
+            reader->zlib.avail_in = (uInt)got;
+        }
+        unpack(reader, target - reader->filled);
+    }
+}
+
+static void fill(struct logreader *reader, size_t room)
+{
+    size_t kept = reader->filled - reader->start;
+
+    if (reader->start > 0) {
+        memmove(reader->buffer, reader->buffer + reader->start, kept);
+        reader->scanned -= reader->start;
+        reader->filled = kept;
+        reader->start = 0;
+    }
+    if (reader->gzip)
+        fill_gzip(reader, room);
+    else
+        fill_plain(reader, room);
+}
+
+struct text logreader_peek(struct logreader *reader)
+{
+    while (!reader->ended && reader->filled < LOGREADER_LINE_MAX)
+        fill(reader, LOGREADER_LINE_MAX - reader->filled);
+    return (struct text){reader->buffer, reader->filled};
+}
+
+/* No line end is in sight: what has come in so far is too long, or the last of the file, or needs more. */
+static enum logreader_item without_end(struct logreader *reader, struct text *line)
+{
+    size_t length = reader->filled - reader->start;
+
+    reader->scanned = reader->filled;
+    if (reader->dropping) {
+        reader->start = reader->filled;
+        length = 0;
+    } else if (length > LOGREADER_LINE_MAX) {
+        *line = (struct text){reader->buffer + reader->start, LOGREADER_LINE_MAX};
+        reader->start = reader->filled;
+        reader->dropping = true;
+        return LOGREADER_LONG;
+    }
+    if (!reader->ended) {
+        fill(reader, CAPACITY - length);
+        return LOGREADER_MORE;
+    }
+    if (reader->start == reader->filled || reader->end != LOGREADER_WHOLE)
+        return LOGREADER_END;
+    *line = (struct text){reader->buffer + reader->start, length};
+    reader->start = reader->filled;
+    return LOGREADER_TAIL;
+}
+
+enum logreader_item logreader_next(struct logreader *reader, struct text *line)
+{
+    for (;;) {
+        char *from = reader->buffer + reader->scanned;
+        char *end = memchr(from, '\n', reader->filled - reader->scanned);
+        bool dropped = reader->dropping;
+        size_t length;
+
+        if (end == NULL)
+            return without_end(reader, line);
+        length = (size_t)(end - reader->buffer) - reader->start;
+        *line = (struct text){reader->buffer + reader->start, length};
+        reader->start = reader->scanned = reader->start + length + 1;
+        reader->dropping = false;
+        if (dropped)
+            continue; /* that was the rest of a long line */
+        if (length <= LOGREADER_LINE_MAX)
+            return LOGREADER_LINE;
+        line->length = LOGREADER_LINE_MAX;
+        return LOGREADER_LONG;
+    }
+}
+
+enum logreader_end logreader_end(const struct logreader *reader)
+{
+    return reader->end;
+}
+
+int logreader_error(const struct logreader *reader)
+{
+    return reader->error;
+}
+
+int64_t logreader_position(const struct logreader *reader)
+{
+    return reader->gzip ? reader->offset - (int64_t)reader->zlib.avail_in : reader->offset;
+}

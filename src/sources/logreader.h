@@ -1,0 +1,53 @@
+/* A log file, plain or gzip, as lines: read once, in pieces, in constant memory. One reader serves many files, one
+ * after the other. */
+#ifndef OM_SOURCES_LOGREADER_H
+#define OM_SOURCES_LOGREADER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "util/text.h"
+
+enum { LOGREADER_LINE_MAX = 64 * 1024 }; /* bytes of a line, its end not counted */
+
+enum logreader_item {
+    LOGREADER_LINE, /* a line, without its end */
+    LOGREADER_LONG, /* the first LOGREADER_LINE_MAX bytes of a longer line, the rest of which is dropped */
+    LOGREADER_TAIL, /* what stands behind the last line end of a file that was read to its end */
+    LOGREADER_MORE, /* bytes were read: call again (and a good moment to pause) */
+    LOGREADER_END,  /* see logreader_end() */
+};
+
+/* How the file ended. */
+enum logreader_end {
+    LOGREADER_WHOLE,
+    LOGREADER_CUT,       /* gzip: ends early */
+    LOGREADER_DAMAGED,   /* gzip: no valid data, or something else behind it */
+    LOGREADER_SHRUNK,    /* plain: now smaller than what was to be read */
+    LOGREADER_UNREADABLE /* see logreader_error() */
+};
+
+struct logreader;
+
+struct logreader *logreader_new(void);
+void logreader_free(struct logreader *reader); /* NULL is allowed */
+
+/* True when the file begins as gzip does. */
+bool logreader_is_gzip(int fd);
+
+/* Begins with a file; the descriptor stays the caller's. Of a plain file the first `size` bytes are read, a gzip file
+ * is read to its end. */
+void logreader_open(struct logreader *reader, int fd, bool gzip, int64_t size);
+
+/* The text is valid until the next call. */
+enum logreader_item logreader_next(struct logreader *reader, struct text *line);
+
+/* Before the first logreader_next(): the beginning of the (uncompressed) contents, LOGREADER_LINE_MAX bytes or all
+ * that can be read if less. */
+struct text logreader_peek(struct logreader *reader);
+
+enum logreader_end logreader_end(const struct logreader *reader);
+int logreader_error(const struct logreader *reader);      /* an errno */
+int64_t logreader_position(const struct logreader *reader); /* bytes of the file that were taken so far */
+
+#endif

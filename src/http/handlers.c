@@ -99,14 +99,19 @@ static enum stage limit_to_owner(struct request *request, struct report *report)
     return GO_ON;
 }
 
+static struct header complete_header(struct request *request, const struct report *report)
+{
+    request->complete = report_is_complete(report) ? "true" : "false";
+    return (struct header){"OSCAR-Metrics-Complete", request->complete};
+}
+
 static enum stage respond_report(struct request *request, const struct report *report)
 {
     bool csv = request->question.kind == REPORT_BREAKDOWN && request->question.format == FORMAT_CSV;
-    struct header headers[3] = {{"OSCAR-Metrics-Complete", report_is_complete(report) ? "true" : "false"}};
+    struct header headers[3] = {complete_header(request, report)};
     struct buf body;
     bool fits;
 
-    request->complete = report_is_complete(report);
     if (csv)
         headers[1] =
             (struct header){"Content-Disposition", arena_format(request->arena, "attachment; filename=\"%s\"",
@@ -146,10 +151,8 @@ enum stage handle_owners(struct request *request)
     struct buf body;
 
     if (read_owners(request, &report, &owners) == GO_ON) {
-        const struct header headers[] = {
-            {"OSCAR-Metrics-Complete", report_is_complete(&report) ? "true" : "false"}, {NULL, NULL}};
+        const struct header headers[] = {complete_header(request, &report), {NULL, NULL}};
 
-        request->complete = report_is_complete(&report);
         buf_init(&body, ANSWER_MAX_BYTES);
         if (render_owners(&owners, &body))
             respond(request, 200, json_type, headers, buf_text(&body));

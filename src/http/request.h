@@ -34,7 +34,7 @@ struct request {
     struct question question;
     /* What was answered, for the log. */
     int status;
-    bool complete;
+    const char *complete; /* of a report: "true", "false" */
 };
 
 /* A CGI variable as a text; empty when it was not sent. */

@@ -52,8 +52,7 @@ static void write_log(const struct request *request)
     snprintf(ms, sizeof(ms), "%lld", (long long)(clock_ms() - request->began));
     log_event(LOG_INFO, request->status ? "request" : "client went away", "method",
               arena_string(request->arena, request->method), "path",
-              arena_string(request->arena, request->path), "status", status, "ms", ms, "complete",
-              request->complete ? "true" : "false", NULL);
+              arena_string(request->arena, request->path), "status", status, "ms", ms, request->complete ? "complete" : NULL, request->complete, NULL);
 }
 
 void serve(const struct server *server, const struct worker_memory *memory, struct exchange *exchange)

@@ -1,0 +1,189 @@
+/* Settings: defaults, faults, secrets and their files. */
+#include "unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "settings.h"
+
+/* "NAME=value" strings, ended by NULL. */
+static const char *lookup(void *context, const char *name)
+{
+    for (const char *const *pair = context; *pair; pair++)
+        if (strncmp(*pair, name, strlen(name)) == 0 && (*pair)[strlen(name)] == '=')
+            return *pair + strlen(name) + 1;
+    return NULL;
+}
+
+static struct settings *read_with(const char *extra, char *faults, size_t size)
+{
+    const char *pairs[] = {"OSCAR_USERNAME=oscar", "OSCAR_PASSWORD=secret-word", extra, NULL};
+    FILE *out = fmemopen(faults, size, "w");
+    struct settings *settings = settings_read(lookup, pairs, out);
+
+    fclose(out);
+    return settings;
+}
+
+static void defaults_are_those_of_oscar(void **state)
+{
+    char faults[1024] = "";
+    struct settings *s = read_with(NULL, faults, sizeof(faults));
+
+    (void)state;
+    assert_non_null(s);
+    assert_string_equal(settings_text(s, OSCAR_NAMESPACE), "oscar");
+    assert_string_equal(settings_text(s, OSCAR_SERVICES_NAMESPACE), "oscar-svc");
+    assert_string_equal(settings_text(s, PROMETHEUS_URL),
+                        "http://prometheus-server.monitoring.svc.cluster.local");
+    assert_string_equal(settings_text(s, PROMETHEUS_CPU_QUERY),
+                        "sum(increase(container_cpu_usage_seconds_total{namespace=~\"{{namespace}}\","
+                        "service=~\"{{service}}\"}[{{range}}])) / 3600");
+    assert_string_equal(settings_text(s, LOKI_QUERY),
+                        "{namespace=\"{{namespace}}\", app=\"{{app}}\"} |~ \"/(job|run)/\"");
+    assert_string_equal(settings_text(s, LOKI_EXPOSED_QUERY),
+                        "{namespace=\"{{namespace}}\", app=\"{{app}}\"} |~ \"/system/services/.+/exposed\"");
+    assert_false(settings_flag(s, OIDC_ENABLE));
+    assert_int_equal(settings_number(s, OSCAR_METRICS_WORKERS), 16);
+    assert_int_equal(settings_number(s, OSCAR_METRICS_DEADLINE), 50000);
+    assert_true(settings_number(s, OSCAR_METRICS_MAX_RANGE) == 400LL * 86400 * 1000);
+    assert_int_equal(settings_number(s, OSCAR_METRICS_MEMORY), 256 * 1024 * 1024);
+    settings_release(s);
+}
+
+static void with_subdomain_routes_the_exposed_query_has_no_filter_on_the_path(void **state)
+{
+    char faults[1024] = "";
+    struct settings *s = read_with("EXPOSED_SERVICES_USE_SUBDOMAIN_ROUTE=true", faults, sizeof(faults));
+
+    (void)state;
+    assert_non_null(s);
+    assert_string_equal(settings_text(s, LOKI_EXPOSED_QUERY),
+                        "{namespace=\"{{namespace}}\", app=\"{{app}}\"}");
+    settings_release(s);
+}
+
+static void a_value_that_does_not_parse_is_a_fault_that_names_it(void **state)
+{
+    static const struct {
+        const char *pair, *name;
+        int line;
+    } rows[] = {
+        {"OSCAR_METRICS_WORKERS=0", "OSCAR_METRICS_WORKERS", __LINE__},
+        {"OSCAR_METRICS_WORKERS=4x", "OSCAR_METRICS_WORKERS", __LINE__},
+        {"OSCAR_METRICS_WORKERS=-4", "OSCAR_METRICS_WORKERS", __LINE__},
+        {"OSCAR_METRICS_WORKERS=99999999999999999999", "OSCAR_METRICS_WORKERS", __LINE__},
+        {"OSCAR_METRICS_DEADLINE=50", "OSCAR_METRICS_DEADLINE", __LINE__},
+        {"OSCAR_METRICS_DEADLINE=0s", "OSCAR_METRICS_DEADLINE", __LINE__},
+        {"OSCAR_METRICS_MAX_RANGE=9999999999999d", "OSCAR_METRICS_MAX_RANGE", __LINE__},
+        {"OSCAR_METRICS_MEMORY=64MB", "OSCAR_METRICS_MEMORY", __LINE__},
+        {"OIDC_ENABLE=yes", "OIDC_ENABLE", __LINE__},
+        {"PROMETHEUS_URL=prometheus:9090", "PROMETHEUS_URL", __LINE__},
+        {"PROMETHEUS_URL=file:///etc/passwd", "PROMETHEUS_URL", __LINE__},
+        {"PROMETHEUS_URL=http://", "PROMETHEUS_URL", __LINE__},
+        {"LOKI_URL=none", "LOKI_URL", __LINE__},
+        {"OSCAR_METRICS_LOG_TIMEZONE=Mars/Olympus", "OSCAR_METRICS_LOG_TIMEZONE", __LINE__},
+        {"OSCAR_METRICS_SCOPE=all", "OSCAR_METRICS_SCOPE", __LINE__},
+        {"EXPOSED_SERVICES_ROUTE_KIND=traefik", "EXPOSED_SERVICES_ROUTE_KIND", __LINE__},
+        {"OSCAR_SERVICES_NAMESPACE=Not A Name", "OSCAR_SERVICES_NAMESPACE", __LINE__},
+        {"OSCAR_PASSWORD_FILE=/nonexistent", "OSCAR_PASSWORD_FILE", __LINE__},
+        {"LOKI_TOKEN_FILE=/nonexistent", "LOKI_TOKEN_FILE", __LINE__},
+        {"LOKI_TOKEN_FILE=/", "LOKI_TOKEN_FILE", __LINE__},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        char faults[1024] = "";
+        struct settings *s = read_with(rows[i].pair, faults, sizeof(faults));
+
+        if (s != NULL || strncmp(faults, rows[i].name, strlen(rows[i].name)) != 0 ||
+            strchr(faults, '\n') == NULL || strstr(faults, "secret-word"))
+            fail_msg("row of line %d: %s", rows[i].line, faults);
+        settings_release(s);
+    }
+}
+
+static void admins_without_a_name_or_a_password_are_faults(void **state)
+{
+    const char *none[] = {NULL}, *empty[] = {"OSCAR_USERNAME=oscar", "OSCAR_PASSWORD=", NULL},
+               *colon[] = {"OSCAR_USERNAME=os:car", "OSCAR_PASSWORD=x", NULL};
+
+    (void)state;
+    assert_null(settings_read(lookup, none, NULL));
+    assert_null(settings_read(lookup, empty, NULL));
+    assert_null(settings_read(lookup, colon, NULL));
+}
+
+static void write_file(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "w");
+
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+static void a_secret_comes_from_its_file_and_again_when_that_changes(void **state)
+{
+    char folder[] = "/tmp/oscar-metrics-test-XXXXXX", path[64], pair[96];
+    const char *pairs[] = {"OSCAR_USERNAME=oscar", pair, NULL};
+    struct settings_store *store;
+    struct settings *s;
+
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof(path), "%s/password", folder);
+    snprintf(pair, sizeof(pair), "OSCAR_PASSWORD_FILE=%s", path);
+    write_file(path, "first\n");
+    s = settings_read(lookup, pairs, NULL);
+    assert_non_null(s);
+    assert_string_equal(settings_text(s, OSCAR_PASSWORD), "first");
+    assert_false(settings_stale(s));
+    store = settings_store_new(s, lookup, pairs);
+
+    write_file(path, "second one \r\n");
+    s = settings_store_current(store);
+    assert_string_equal(settings_text(s, OSCAR_PASSWORD), "second one ");
+    settings_release(s);
+
+    unlink(path); /* the last good one stays */
+    s = settings_store_current(store);
+    assert_string_equal(settings_text(s, OSCAR_PASSWORD), "second one ");
+    settings_release(s);
+    settings_store_free(store);
+    rmdir(folder);
+}
+
+static void secrets_are_masked(void **state)
+{
+    char faults[1024] = "", printed[16384] = "";
+    struct settings *s = read_with("PROMETHEUS_URL=http://joe:hidden@host:9090/x@y", faults, sizeof(faults));
+    FILE *out = fmemopen(printed, sizeof(printed), "w");
+
+    (void)state;
+    assert_non_null(s);
+    settings_print(s, out);
+    fclose(out);
+    assert_null(strstr(printed, "secret-word"));
+    assert_null(strstr(printed, "hidden"));
+    assert_non_null(strstr(printed, "OSCAR_PASSWORD=********  # environment\n"));
+    assert_non_null(strstr(printed, "PROMETHEUS_URL=http://********@host:9090/x@y  # environment\n"));
+    assert_non_null(strstr(printed, "OSCAR_METRICS_WORKERS=16  # default\n"));
+    settings_release(s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(defaults_are_those_of_oscar),
+        cmocka_unit_test(with_subdomain_routes_the_exposed_query_has_no_filter_on_the_path),
+        cmocka_unit_test(a_value_that_does_not_parse_is_a_fault_that_names_it),
+        cmocka_unit_test(admins_without_a_name_or_a_password_are_faults),
+        cmocka_unit_test(a_secret_comes_from_its_file_and_again_when_that_changes),
+        cmocka_unit_test(secrets_are_masked),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,143 @@
+/* The relation: what is added up, kept apart, capped, repaired. */
+#include "unit.h"
+
+#include <stdio.h>
+
+#include "model/usage.h"
+
+static struct usage_event event(int64_t hour, enum usage_type type, const char *service, const char *user)
+{
+    return (struct usage_event){
+        .hour = hour, .type = type, .service = text_of(service), .user = text_of(user)};
+}
+
+static void equal_keys_add_up_and_others_stay_apart(void **state)
+{
+    struct usage *usage = usage_new(1 << 20);
+    struct usage_event base = event(5, USAGE_SYNC, "yolo", "a1"), other;
+
+    (void)state;
+    assert_true(usage_add(usage, &base, 2));
+    assert_true(usage_add(usage, &base, 3));
+    assert_int_equal(usage_row_count(usage), 1);
+    assert_int_equal(usage_rows(usage)[0].count, 5);
+    other = base, other.hour = -1;
+    assert_true(usage_add(usage, &other, 1));
+    other = base, other.type = USAGE_ASYNC;
+    assert_true(usage_add(usage, &other, 1));
+    other = base, other.namespace = TEXT_LITERAL("oscar-svc-u1");
+    assert_true(usage_add(usage, &other, 1));
+    other = base, other.country = TEXT_LITERAL("ES");
+    assert_true(usage_add(usage, &other, 1));
+    other = base, other.user = TEXT_LITERAL("");
+    assert_true(usage_add(usage, &other, 1));
+    other = base, other.service = TEXT_LITERAL("yolo-2");
+    assert_true(usage_add(usage, &other, 1));
+    assert_int_equal(usage_row_count(usage), 7);
+    assert_int_equal(usage_rows(usage)[0].count, 5);
+    usage_free(usage);
+}
+
+static void number_zero_is_the_empty_string(void **state)
+{
+    struct usage *usage = usage_new(1 << 20);
+    struct usage_event e = event(1, USAGE_SYNC, "a", "");
+
+    (void)state;
+    assert_true(usage_add(usage, &e, 1));
+    assert_int_equal(usage_rows(usage)[0].user, 0);
+    assert_int_equal(usage_rows(usage)[0].namespace, 0);
+    assert_int_equal(usage_string(usage, 0).length, 0);
+    assert_true(text_is(usage_string(usage, usage_rows(usage)[0].service), "a"));
+    usage_free(usage);
+}
+
+static void bad_utf8_becomes_one_replacement_a_byte_and_one_string(void **state)
+{
+    struct usage *usage = usage_new(1 << 20);
+    struct usage_event bad = event(1, USAGE_SYNC, "a", "u\xff\xc3"),
+                       good = event(1, USAGE_SYNC, "a", "u\xef\xbf\xbd\xef\xbf\xbd");
+
+    (void)state;
+    assert_true(usage_add(usage, &bad, 1));
+    assert_true(usage_add(usage, &bad, 1));
+    assert_true(usage_add(usage, &good, 1));
+    assert_int_equal(usage_row_count(usage), 1);
+    assert_int_equal(usage_rows(usage)[0].count, 3);
+    assert_true(text_is(usage_string(usage, usage_rows(usage)[0].user), "u\xef\xbf\xbd\xef\xbf\xbd"));
+    usage_free(usage);
+}
+
+static void strings_with_a_nul_are_told_apart(void **state)
+{
+    struct usage *usage = usage_new(1 << 20);
+    struct usage_event e = event(1, USAGE_SYNC, "a", NULL);
+
+    (void)state;
+    e.user = (struct text){"x\0y", 3};
+    assert_true(usage_add(usage, &e, 1));
+    e.user = (struct text){"x\0z", 3};
+    assert_true(usage_add(usage, &e, 1));
+    e.user = (struct text){"x", 1};
+    assert_true(usage_add(usage, &e, 1));
+    assert_int_equal(usage_row_count(usage), 3);
+    usage_free(usage);
+}
+
+static void what_would_go_over_the_cap_is_refused_and_the_rest_stays_right(void **state)
+{
+    struct usage *usage = usage_new(400 * 1024);
+    uint64_t added = 0, sum = 0;
+    char name[32];
+
+    (void)state;
+    for (int i = 0; i < 100000; i++) {
+        struct usage_event e;
+
+        snprintf(name, sizeof(name), "user-%d", i);
+        e = event(i % 24, USAGE_SYNC, "a", name);
+        if (!usage_add(usage, &e, 1))
+            break;
+        added++;
+    }
+    assert_in_range(added, 1000, 99999);
+    assert_true(usage_bytes(usage) <= 400 * 1024);
+    for (size_t i = 0; i < usage_row_count(usage); i++)
+        sum += usage_rows(usage)[i].count;
+    assert_int_equal(sum, added);
+    usage_free(usage);
+}
+
+static void a_hundred_thousand_rows_keep_their_counts(void **state)
+{
+    struct usage *usage = usage_new(64 << 20);
+    char name[32];
+
+    (void)state;
+    for (int round = 0; round < 2; round++)
+        for (int i = 0; i < 100000; i++) {
+            struct usage_event e;
+
+            snprintf(name, sizeof(name), "user-%d", i % 5000);
+            e = event(i / 5000, USAGE_ASYNC, i % 2 ? "a" : "b", name);
+            assert_true(usage_add(usage, &e, 1));
+        }
+    assert_int_equal(usage_row_count(usage), 100000);
+    for (size_t i = 0; i < usage_row_count(usage); i++)
+        assert_int_equal(usage_rows(usage)[i].count, 2);
+    usage_free(usage);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(equal_keys_add_up_and_others_stay_apart),
+        cmocka_unit_test(number_zero_is_the_empty_string),
+        cmocka_unit_test(bad_utf8_becomes_one_replacement_a_byte_and_one_string),
+        cmocka_unit_test(strings_with_a_nul_are_told_apart),
+        cmocka_unit_test(what_would_go_over_the_cap_is_refused_and_the_rest_stays_right),
+        cmocka_unit_test(a_hundred_thousand_rows_keep_their_counts),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

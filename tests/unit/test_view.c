@@ -1,0 +1,176 @@
+/* Views: who is listed, who is counted, in which order. Expected values are added up by hand from the rows
+ * below. */
+#include "unit.h"
+
+#include "report/scope.h"
+#include "report/view.h"
+#include "sources/inventory.h"
+#include "util/arena.h"
+
+static const struct row {
+    int64_t hour;
+    enum usage_type type;
+    const char *namespace, *service, *user, *country;
+    uint64_t count;
+} rows[] = {
+    {1, USAGE_SYNC, "", "yolo", "b2", "ES", 3},  {2, USAGE_SYNC, "", "yolo", "b2", "ES", 4},
+    {2, USAGE_ASYNC, "", "yolo", "a1", "FR", 2}, {2, USAGE_ASYNC, "oscar-svc-u1", "yolo", "a1", "", 1},
+    {3, USAGE_SYNC, "", "zeta", "", "FR", 5},    {3, USAGE_EXPOSED, "", "nb", "", "", 7},
+    {3, USAGE_EXPOSED, "", "yolo", "", "", 1},   {4, USAGE_SYNC, "oscar-svc-u1", "gone", "B", "ES", 10},
+};
+
+struct fixture {
+    struct arena *arena;
+    struct usage *usage;
+};
+
+static int set_up(void **state)
+{
+    static struct fixture fixture;
+
+    fixture = (struct fixture){arena_new(), usage_new(1 << 20)};
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        const struct usage_event event = {rows[i].hour,
+                                          rows[i].type,
+                                          text_of(rows[i].namespace),
+                                          text_of(rows[i].service),
+                                          text_of(rows[i].user),
+                                          text_of(rows[i].country)};
+
+        if (!usage_add(fixture.usage, &event, rows[i].count))
+            return -1;
+    }
+    *state = &fixture;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *fixture = *state;
+
+    usage_free(fixture->usage);
+    arena_free(fixture->arena);
+    return 0;
+}
+
+static void totals_count_everything_once(void **state)
+{
+    const struct fixture *f = *state;
+    const struct scope all = {{NULL, 0}, NULL};
+    size_t services;
+    struct view_item totals = view_totals(f->arena, f->usage, &all, &services);
+
+    assert_int_equal(services, 4);
+    assert_int_equal(totals.requests[USAGE_SYNC], 22);
+    assert_int_equal(totals.requests[USAGE_ASYNC], 3);
+    assert_int_equal(totals.requests[USAGE_EXPOSED], 8);
+    assert_int_equal(totals.user_count, 3);
+    assert_true(text_is(totals.users[0], "B") && text_is(totals.users[1], "a1") &&
+                text_is(totals.users[2], "b2"));
+    assert_int_equal(totals.country_count, 2);
+    assert_true(text_is(totals.countries[0].country, "ES") && totals.countries[0].requests == 17);
+    assert_true(text_is(totals.countries[1].country, "FR") && totals.countries[1].requests == 7);
+}
+
+static void by_service(void **state)
+{
+    const struct fixture *f = *state;
+    const struct scope all = {{NULL, 0}, NULL};
+    struct view view = view_breakdown(f->arena, f->usage, &all, GROUP_BY_SERVICE);
+
+    assert_int_equal(view.count, 4);
+    assert_true(text_is(view.items[0].key, "gone") && text_is(view.items[1].key, "nb"));
+    assert_int_equal(view.items[1].requests[USAGE_EXPOSED], 7);
+    assert_int_equal(view_executions(&view.items[1]), 0);
+    assert_int_equal(view.items[1].user_count, 0);
+    assert_true(text_is(view.items[2].key, "yolo"));
+    assert_int_equal(view.items[2].requests[USAGE_SYNC], 7);
+    assert_int_equal(view.items[2].requests[USAGE_ASYNC], 3);
+    assert_int_equal(view.items[2].requests[USAGE_EXPOSED], 1);
+    assert_int_equal(view.items[2].user_count, 2);
+    assert_true(text_is(view.items[2].users[0], "a1") && text_is(view.items[2].users[1], "b2"));
+    assert_int_equal(view.items[2].countries[0].requests, 7);
+    assert_int_equal(view.items[3].user_count, 0);
+}
+
+static void by_user_the_empty_id_has_its_row_and_exposed_requests_none(void **state)
+{
+    const struct fixture *f = *state;
+    const struct scope all = {{NULL, 0}, NULL};
+    struct view view = view_breakdown(f->arena, f->usage, &all, GROUP_BY_USER);
+
+    assert_int_equal(view.count, 4);
+    assert_int_equal(view.items[0].key.length, 0);
+    assert_int_equal(view_executions(&view.items[0]), 5);
+    assert_true(text_is(view.items[1].key, "B") && view_executions(&view.items[1]) == 10);
+    assert_true(text_is(view.items[2].key, "a1") && view_executions(&view.items[2]) == 3);
+    assert_int_equal(view.items[2].country_count, 1);
+    assert_true(text_is(view.items[3].key, "b2") && view_executions(&view.items[3]) == 7);
+}
+
+static void by_country_what_is_not_known_is_called_so(void **state)
+{
+    const struct fixture *f = *state;
+    const struct scope all = {{NULL, 0}, NULL};
+    struct view view = view_breakdown(f->arena, f->usage, &all, GROUP_BY_COUNTRY);
+
+    assert_int_equal(view.count, 3);
+    assert_true(text_is(view.items[0].key, "ES") && view_executions(&view.items[0]) == 17);
+    assert_int_equal(view.items[0].user_count, 2);
+    assert_true(text_is(view.items[1].key, "FR") && view_executions(&view.items[1]) == 7);
+    assert_int_equal(view.items[1].user_count, 1);
+    assert_true(text_is(view.items[2].key, "unknown") && view_executions(&view.items[2]) == 1);
+}
+
+static void one_service_has_its_own_numbers_and_an_unknown_one_zeros(void **state)
+{
+    const struct fixture *f = *state;
+    const struct scope all = {{NULL, 0}, NULL};
+    struct view_item yolo = view_service(f->arena, f->usage, &all, TEXT_LITERAL("yolo"));
+    struct view_item none = view_service(f->arena, f->usage, &all, TEXT_LITERAL("yol"));
+
+    assert_int_equal(yolo.requests[USAGE_SYNC], 7);
+    assert_int_equal(yolo.user_count, 2);
+    assert_int_equal(view_executions(&none), 0);
+    assert_int_equal(none.user_count, 0);
+}
+
+static void a_limited_scope_takes_lines_by_their_namespace_or_the_services(void **state)
+{
+    const struct fixture *f = *state;
+    struct service services[] = {
+        {.name = TEXT_LITERAL("yolo"), .namespace = TEXT_LITERAL("oscar-svc")},
+        {.name = TEXT_LITERAL("zeta"), .namespace = TEXT_LITERAL("oscar-svc-u1")},
+        {.name = TEXT_LITERAL("zeta"), .namespace = TEXT_LITERAL("oscar-svc-u2")},
+    };
+    const struct inventory inventory = {.services = services, .count = 3};
+    const struct scope shared = {TEXT_LITERAL("oscar-svc"), &inventory},
+                       u1 = {TEXT_LITERAL("oscar-svc-u1"), &inventory};
+    size_t count;
+    struct view_item totals = view_totals(f->arena, f->usage, &shared, &count);
+
+    assert_int_equal(count, 1);
+    assert_int_equal(view_executions(&totals), 9);
+    assert_int_equal(totals.requests[USAGE_EXPOSED], 1);
+    totals = view_totals(f->arena, f->usage, &u1, &count);
+    assert_int_equal(count, 2);
+    assert_int_equal(view_executions(&totals),
+                     11); /* zeta is active twice: its lines belong to nobody for certain */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(totals_count_everything_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(by_service, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(by_user_the_empty_id_has_its_row_and_exposed_requests_none, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(by_country_what_is_not_known_is_called_so, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(one_service_has_its_own_numbers_and_an_unknown_one_zeros, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_limited_scope_takes_lines_by_their_namespace_or_the_services,
+                                        set_up, tear_down),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,445 @@
+/* Fetches over one curl multi handle. What libcurl says becomes an outcome and words for an operator; its own
+ * error texts are passed on only for TLS, where the detail matters and no URL stands in them. */
+#include "net/fetch.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/buf.h"
+#include "util/memory.h"
+#include "util/timestamp.h"
+
+enum {
+    CONNECT_MS = 5000,
+    MAX_HEADER_BYTES = 256 * 1024,
+    KEPT_CONNECTIONS = 16,
+    CA_CACHE_SECONDS = 600, /* a CA file that was replaced is seen after that */
+    ROUNDING_MS = 50,       /* curl's timers and our deadline are not the same clock reading */
+};
+
+/* One fetch. It is in the fetcher's list until its done() is called. */
+struct fetch {
+    struct fetch *next, *previous;
+    CURL *easy; /* NULL: ended before it began */
+    struct curl_slist *headers;
+    struct buf body;
+    size_t header_bytes;
+    int64_t deadline;
+    fetch_done *done;
+    void *context;
+    enum fetch_outcome outcome; /* of a fetch that ended before it began, or by our own limits */
+    char why[CURL_ERROR_SIZE + 64];
+    char error[CURL_ERROR_SIZE];
+};
+
+struct fetcher {
+    CURLM *multi;
+    struct fetch *fetches;
+    size_t running;
+    size_t stillborn; /* of them, those without an easy handle: no reason to wait */
+};
+
+bool fetch_library_init(void)
+{
+    const curl_version_info_data *info;
+
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+        return false;
+    info = curl_version_info(CURLVERSION_NOW);
+    /* Without the asynchronous resolver a dead name server would stop a worker beyond every deadline. */
+    return (info->features & CURL_VERSION_SSL) && (info->features & CURL_VERSION_ASYNCHDNS);
+}
+
+void fetch_library_cleanup(void)
+{
+    curl_global_cleanup();
+}
+
+struct fetcher *fetcher_new(void)
+{
+    struct fetcher *fetcher = memory_new(1, sizeof(*fetcher));
+
+    fetcher->multi = curl_multi_init();
+    if (fetcher->multi == NULL)
+        abort();
+    curl_multi_setopt(fetcher->multi, CURLMOPT_MAXCONNECTS, (long)KEPT_CONNECTIONS);
+    return fetcher;
+}
+
+void fetcher_free(struct fetcher *fetcher)
+{
+    if (fetcher == NULL)
+        return;
+    fetcher_cancel(fetcher);
+    curl_multi_cleanup(fetcher->multi);
+    free(fetcher);
+}
+
+size_t fetcher_running(const struct fetcher *fetcher)
+{
+    return fetcher->running;
+}
+
+__attribute__((format(printf, 3, 4))) static void set_outcome(struct fetch *fetch, enum fetch_outcome outcome,
+                                                              const char *format, ...)
+{
+    va_list args;
+
+    fetch->outcome = outcome;
+    va_start(args, format);
+    vsnprintf(fetch->why, sizeof(fetch->why), format, args);
+    va_end(args);
+}
+
+static size_t take_body(char *data, size_t size, size_t count, void *context)
+{
+    struct fetch *fetch = context;
+    size_t length = size * count;
+
+    if (buf_add(&fetch->body, (struct text){data, length}))
+        return length;
+    set_outcome(fetch, FETCH_TOO_LARGE, "the answer is larger than %zu bytes", fetch->body.limit);
+    return CURL_WRITEFUNC_ERROR;
+}
+
+static size_t take_header(char *data, size_t size, size_t count, void *context)
+{
+    struct fetch *fetch = context;
+
+    (void)data;
+    fetch->header_bytes += size * count;
+    if (fetch->header_bytes <= MAX_HEADER_BYTES)
+        return size * count;
+    set_outcome(fetch, FETCH_BROKEN, "the headers of the answer are too large");
+    return CURL_WRITEFUNC_ERROR;
+}
+
+static bool is_set(const char *string)
+{
+    return string && *string;
+}
+
+/* A header is built from it: a line end would begin another header. */
+static bool has_control(const char *string)
+{
+    for (const char *c = string; c && *c; c++)
+        if ((unsigned char)*c < 0x20 || *c == 0x7f)
+            return true;
+    return false;
+}
+
+static void add_header(struct fetch *fetch, const char *name, const char *value)
+{
+    struct buf line;
+    struct curl_slist *headers;
+
+    buf_init(&line, 1024 * 1024);
+    buf_add_string(&line, name);
+    buf_add_string(&line, value);
+    headers = line.full ? NULL : curl_slist_append(fetch->headers, line.data);
+    if (headers)
+        fetch->headers = headers;
+    else
+        set_outcome(fetch, FETCH_INVALID, "a header cannot be made");
+    explicit_bzero(line.data, line.length);
+    buf_free(&line);
+}
+
+static void free_headers(struct curl_slist *headers)
+{
+    for (struct curl_slist *header = headers; header; header = header->next)
+        explicit_bzero(header->data, strlen(header->data));
+    curl_slist_free_all(headers);
+}
+
+static void set_access(struct fetch *fetch, const struct fetch_access *access)
+{
+    if (has_control(access->token) || has_control(access->username) || has_control(access->password) ||
+        has_control(access->tenant)) {
+        set_outcome(fetch, FETCH_INVALID, "a control character in the credentials or the tenant");
+        return;
+    }
+    if (is_set(access->token)) {
+        add_header(fetch, "Authorization: Bearer ", access->token);
+    } else if (is_set(access->username)) {
+        curl_easy_setopt(fetch->easy, CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
+        curl_easy_setopt(fetch->easy, CURLOPT_USERNAME, access->username);
+        curl_easy_setopt(fetch->easy, CURLOPT_PASSWORD, access->password ? access->password : "");
+    }
+    if (is_set(access->tenant))
+        add_header(fetch, "X-Scope-OrgID: ", access->tenant);
+    if (is_set(access->ca_file)) {
+        curl_easy_setopt(fetch->easy, CURLOPT_CAINFO, access->ca_file);
+        curl_easy_setopt(fetch->easy, CURLOPT_CAPATH, NULL);
+    }
+}
+
+/* What every fetch is held to. */
+static void set_guards(struct fetch *fetch, int64_t left, size_t max_bytes)
+{
+    CURL *easy = fetch->easy;
+
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(easy, CURLOPT_PROXY, "");
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+    curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, (long)CA_CACHE_SECONDS);
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)left);
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)(left < CONNECT_MS ? left : CONNECT_MS));
+    /* A name that is still being looked up at the deadline is left to its thread instead of being waited for.
+     */
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+    curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)max_bytes);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, fetch);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, fetch);
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, fetch->error);
+    curl_easy_setopt(easy, CURLOPT_PRIVATE, fetch);
+    curl_easy_setopt(easy, CURLOPT_USERAGENT, "oscar-metrics");
+}
+
+static bool is_http_url(const char *url)
+{
+    CURLU *parsed = curl_url();
+    char *scheme = NULL;
+    bool http;
+
+    if (parsed == NULL)
+        abort();
+    http = curl_url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK &&
+           curl_url_get(parsed, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
+           (strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0);
+    curl_free(scheme);
+    curl_url_cleanup(parsed);
+    return http;
+}
+
+static void prepare(struct fetch *fetch, const struct fetch_request *request)
+{
+    int64_t left = request->deadline - clock_ms();
+
+    if (!is_http_url(request->url)) {
+        set_outcome(fetch, FETCH_INVALID, "the URL is no usable http:// or https:// URL");
+        return;
+    }
+    if (left <= 0) {
+        set_outcome(fetch, FETCH_TIMEOUT, "no answer before the deadline");
+        return;
+    }
+    if (left > INT32_MAX)
+        left = INT32_MAX;
+    set_guards(fetch, left, request->max_bytes);
+    curl_easy_setopt(fetch->easy, CURLOPT_URL, request->url);
+    if (request->body.data) {
+        /* Without "Expect" a large body is not held back for a second where the server does not know it. */
+        add_header(fetch, "Expect:", "");
+        curl_easy_setopt(fetch->easy, CURLOPT_POST, 1L);
+        curl_easy_setopt(fetch->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.length);
+        curl_easy_setopt(fetch->easy, CURLOPT_COPYPOSTFIELDS, request->body.data);
+    }
+    if (request->access)
+        set_access(fetch, request->access);
+    curl_easy_setopt(fetch->easy, CURLOPT_HTTPHEADER, fetch->headers);
+}
+
+void fetch_start(struct fetcher *fetcher, const struct fetch_request *request, fetch_done *done,
+                 void *context)
+{
+    struct fetch *fetch = memory_new(1, sizeof(*fetch));
+
+    fetch->done = done;
+    fetch->context = context;
+    fetch->deadline = request->deadline;
+    buf_init(&fetch->body, request->max_bytes);
+    fetch->easy = curl_easy_init();
+    if (fetch->easy == NULL)
+        abort();
+    prepare(fetch, request);
+    if (fetch->outcome == FETCH_ANSWERED && curl_multi_add_handle(fetcher->multi, fetch->easy) != CURLM_OK)
+        set_outcome(fetch, FETCH_INVALID, "the request cannot be started");
+    if (fetch->outcome != FETCH_ANSWERED) {
+        curl_easy_cleanup(fetch->easy);
+        fetch->easy = NULL;
+        fetcher->stillborn++;
+    }
+    fetch->next = fetcher->fetches;
+    if (fetch->next)
+        fetch->next->previous = fetch;
+    fetcher->fetches = fetch;
+    fetcher->running++;
+}
+
+static void set_connect_outcome(struct fetch *fetch)
+{
+    long number = 0;
+
+    curl_easy_getinfo(fetch->easy, CURLINFO_OS_ERRNO, &number);
+    switch (number) {
+    case ECONNREFUSED:
+        set_outcome(fetch, FETCH_REFUSED, "connection refused");
+        return;
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+        set_outcome(fetch, FETCH_REFUSED, "no route to the host");
+        return;
+    case ETIMEDOUT:
+        set_outcome(fetch, FETCH_REFUSED, "connecting took too long");
+        return;
+    default:
+        set_outcome(fetch, FETCH_REFUSED, "cannot connect");
+    }
+}
+
+static void set_timeout_outcome(struct fetch *fetch)
+{
+    /* Only connecting has a limit of its own: time that is left tells the two apart. */
+    if (fetch->deadline - clock_ms() > ROUNDING_MS)
+        set_outcome(fetch, FETCH_REFUSED, "connecting took too long");
+    else
+        set_outcome(fetch, FETCH_TIMEOUT, "no answer before the deadline");
+}
+
+static void set_curl_outcome(struct fetch *fetch, CURLcode code)
+{
+    switch (code) {
+    case CURLE_COULDNT_RESOLVE_HOST:
+        set_outcome(fetch, FETCH_REFUSED, "no such host");
+        return;
+    case CURLE_COULDNT_CONNECT:
+        set_connect_outcome(fetch);
+        return;
+    case CURLE_OPERATION_TIMEDOUT:
+        set_timeout_outcome(fetch);
+        return;
+    case CURLE_FILESIZE_EXCEEDED:
+        set_outcome(fetch, FETCH_TOO_LARGE, "the answer is larger than %zu bytes", fetch->body.limit);
+        return;
+    case CURLE_PEER_FAILED_VERIFICATION:
+        set_outcome(fetch, FETCH_TLS, "the certificate is not accepted: %s", fetch->error);
+        return;
+    case CURLE_SSL_CACERT_BADFILE:
+        set_outcome(fetch, FETCH_TLS, "the CA file cannot be used");
+        return;
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_SSL_CIPHER:
+    case CURLE_SSL_CERTPROBLEM:
+    case CURLE_SSL_ISSUER_ERROR:
+    case CURLE_SSL_INVALIDCERTSTATUS:
+        set_outcome(fetch, FETCH_TLS, "TLS: %s", fetch->error);
+        return;
+    case CURLE_URL_MALFORMAT:
+        set_outcome(fetch, FETCH_INVALID, "the URL cannot be used");
+        return;
+    case CURLE_GOT_NOTHING:
+        set_outcome(fetch, FETCH_BROKEN, "the connection was closed without an answer");
+        return;
+    case CURLE_UNSUPPORTED_PROTOCOL: /* the URL's was checked: it is what came back */
+    case CURLE_WEIRD_SERVER_REPLY:
+        set_outcome(fetch, FETCH_BROKEN, "the answer is no HTTP");
+        return;
+    default:
+        set_outcome(fetch, FETCH_BROKEN, "the connection broke: %s", curl_easy_strerror(code));
+    }
+}
+
+/* Takes the fetch out of the list, tells its owner, and frees it. */
+static void finish(struct fetcher *fetcher, struct fetch *fetch)
+{
+    struct fetch_answer answer = {.outcome = fetch->outcome, .body = buf_text(&fetch->body)};
+
+    if (fetch->previous)
+        fetch->previous->next = fetch->next;
+    else
+        fetcher->fetches = fetch->next;
+    if (fetch->next)
+        fetch->next->previous = fetch->previous;
+    fetcher->running--;
+
+    if (fetch->easy) {
+        curl_multi_remove_handle(fetcher->multi, fetch->easy);
+        if (fetch->outcome == FETCH_ANSWERED)
+            curl_easy_getinfo(fetch->easy, CURLINFO_RESPONSE_CODE, &answer.status);
+        curl_easy_cleanup(fetch->easy);
+    } else {
+        fetcher->stillborn--;
+    }
+    free_headers(fetch->headers);
+    if (fetch->outcome != FETCH_ANSWERED) {
+        answer.body = TEXT_LITERAL("");
+        answer.why = fetch->why;
+    }
+    fetch->done(fetch->context, &answer);
+    buf_free(&fetch->body);
+    free(fetch);
+}
+
+/* The oldest, so that those that a done() starts come after it. */
+static struct fetch *find_stillborn(const struct fetcher *fetcher)
+{
+    struct fetch *found = NULL;
+
+    for (struct fetch *fetch = fetcher->fetches; fetch; fetch = fetch->next)
+        if (fetch->easy == NULL)
+            found = fetch;
+    return found;
+}
+
+/* True when at least one fetch ended. Those that done() starts and that end at once are left for the next
+ * call: a done() that tries again for ever must not hold the worker. */
+static bool move_on(struct fetcher *fetcher)
+{
+    size_t stillborn = fetcher->stillborn;
+    bool ended = stillborn > 0;
+    int still_running, left;
+    CURLMsg *message;
+
+    for (; stillborn > 0; stillborn--)
+        finish(fetcher, find_stillborn(fetcher));
+    curl_multi_perform(fetcher->multi, &still_running);
+    while ((message = curl_multi_info_read(fetcher->multi, &left))) {
+        CURLcode code = message->data.result;
+        char *private = NULL;
+        struct fetch *fetch;
+
+        if (message->msg != CURLMSG_DONE)
+            continue;
+        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &private);
+        fetch = (struct fetch *)(void *)private;
+        if (code != CURLE_OK && fetch->outcome == FETCH_ANSWERED)
+            set_curl_outcome(fetch, code);
+        finish(fetcher, fetch);
+        ended = true;
+    }
+    return ended;
+}
+
+void fetcher_wait(struct fetcher *fetcher, int watched, int timeout_ms)
+{
+    struct curl_waitfd extra = {.fd = watched, .events = CURL_WAIT_POLLIN};
+
+    if (move_on(fetcher))
+        return;
+    curl_multi_poll(fetcher->multi, &extra, watched >= 0 ? 1 : 0, timeout_ms, NULL);
+    move_on(fetcher);
+}
+
+void fetcher_wake(struct fetcher *fetcher)
+{
+    curl_multi_wakeup(fetcher->multi);
+}
+
+void fetcher_cancel(struct fetcher *fetcher)
+{
+    while (fetcher->fetches) {
+        set_outcome(fetcher->fetches, FETCH_CANCELLED, "cancelled");
+        finish(fetcher, fetcher->fetches);
+    }
+}

@@ -1,0 +1,183 @@
+/* One pass over the template that knows two things: in which kind of string it is, and which operator stands
+ * before that string. The strings are those of Go, in which both query languages are written: "..." and '...'
+ * with backslashes and without line ends, `...` raw. */
+#include "sources/template.h"
+
+#include <string.h>
+
+#include "util/arena.h"
+#include "util/buf.h"
+
+enum match { MATCH_NONE, MATCH_EXACT, MATCH_REGEX };
+
+struct filler {
+    struct arena *arena;
+    struct buf out;
+    struct text rest;
+    struct template_value *values;
+    size_t count;
+    enum match match; /* what stands before here, but for white space and comments */
+    char previous;    /* the byte before, outside strings; an operator is written in one piece */
+    const char *why;  /* not NULL: give up */
+};
+
+static struct template_value *find_value(const struct filler *f)
+{
+    for (size_t i = 0; i < f->count; i++)
+        if (text_starts(f->rest, f->values[i].name))
+            return &f->values[i];
+    return NULL;
+}
+
+static void take(struct filler *f, size_t length)
+{
+    buf_add(&f->out, (struct text){f->rest.data, length});
+    f->rest = text_skip(f->rest, length);
+}
+
+/* One character, or one byte that belongs to none, of a value in a string. */
+static void put_in_string(struct filler *f, char quote, struct text c)
+{
+    unsigned char byte = (unsigned char)c.data[0];
+    bool is_character = text_utf8_length(c) == c.length;
+
+    if (quote == '`') {
+        if (byte == '`' || byte == '\0' || !is_character)
+            f->why = "a value cannot be written in the raw string (`...`) of the query template";
+        else
+            buf_add(&f->out, c);
+    } else if (!is_character || byte < 0x20 || byte == 0x7f) {
+        buf_format(&f->out, "\\x%02x", (unsigned)byte);
+    } else {
+        if (byte == (unsigned char)quote || byte == '\\')
+            buf_add_char(&f->out, '\\');
+        buf_add(&f->out, c);
+    }
+}
+
+static bool is_special_in_regex(char c)
+{
+    return c != '\0' && strchr("\\.+*?()|[]{}^$", c) != NULL;
+}
+
+static void put_value(struct filler *f, char quote, const struct template_value *value)
+{
+    struct text text = value->text;
+
+    if (f->match == MATCH_NONE && !value->bare) {
+        f->why = arena_format(
+            f->arena, "the query template has %s in a string without =, !=, =~ or !~ before it", value->name);
+        return;
+    }
+    if (f->match == MATCH_EXACT && value->no_exact) {
+        f->why = value->no_exact;
+        return;
+    }
+    while (text.length > 0) {
+        size_t length = text_utf8_length(text);
+        struct text c = {text.data, length ? length : 1};
+
+        if (f->match == MATCH_REGEX && is_special_in_regex(c.data[0]))
+            put_in_string(f, quote, TEXT_LITERAL("\\"));
+        put_in_string(f, quote, c);
+        text = text_skip(text, c.length);
+    }
+    if (f->match == MATCH_REGEX && value->tail)
+        buf_add_string(&f->out, value->tail);
+}
+
+static void fill_string(struct filler *f)
+{
+    char quote = f->rest.data[0];
+
+    take(f, 1);
+    while (f->why == NULL && f->rest.length > 0) {
+        char c = f->rest.data[0];
+        struct template_value *value = find_value(f);
+
+        if (value) {
+            value->used = true;
+            put_value(f, quote, value);
+            f->rest = text_skip(f->rest, strlen(value->name));
+        } else if (c == quote) {
+            take(f, 1);
+            return;
+        } else if (c == '\n' && quote != '`') {
+            break;
+        } else {
+            take(f, c == '\\' && quote != '`' && f->rest.length > 1 ? 2 : 1);
+        }
+    }
+    if (f->why == NULL)
+        f->why = "the query template has a string that does not end";
+}
+
+static void fill_bare(struct filler *f, struct template_value *value)
+{
+    if (!value->bare) {
+        f->why = arena_format(f->arena, "the query template has %s outside a string", value->name);
+        return;
+    }
+    value->used = true;
+    buf_add(&f->out, value->text);
+    f->rest = text_skip(f->rest, strlen(value->name));
+}
+
+static void skip_comment(struct filler *f)
+{
+    const char *end = memchr(f->rest.data, '\n', f->rest.length);
+
+    take(f, end ? (size_t)(end - f->rest.data) : f->rest.length);
+}
+
+static void note_match(struct filler *f, char c)
+{
+    if (c == '~' && strchr("=!|", f->previous))
+        f->match = MATCH_REGEX;
+    else if (c == '=' && !strchr("=<>~", f->previous))
+        f->match = MATCH_EXACT;
+    else if (c != ' ' && c != '\t' && c != '\r' && c != '\n')
+        f->match = MATCH_NONE;
+    f->previous = c;
+}
+
+static void fill_next(struct filler *f)
+{
+    char c = f->rest.data[0];
+    struct template_value *value = find_value(f);
+
+    if (value) {
+        fill_bare(f, value);
+    } else if (c == '#') {
+        skip_comment(f);
+        f->previous = ' ';
+        return;
+    } else if (c == '"' || c == '\'' || c == '`') {
+        fill_string(f);
+    } else {
+        note_match(f, c);
+        take(f, 1);
+        return;
+    }
+    f->match = MATCH_NONE;
+    f->previous = ' ';
+}
+
+const char *template_fill(struct arena *arena, const char *template, struct template_value *values,
+                          size_t count, const char **why)
+{
+    struct filler f = {
+        .arena = arena, .rest = text_of(template), .values = values, .count = count, .previous = ' '};
+    const char *query = NULL;
+
+    buf_init(&f.out, TEMPLATE_MAX_BYTES);
+    while (f.why == NULL && f.rest.length > 0)
+        fill_next(&f);
+    if (f.why == NULL && f.out.full)
+        f.why = "the query is too long";
+    if (f.why == NULL)
+        query = arena_string(arena, buf_text(&f.out));
+    buf_free(&f.out);
+    *why = f.why;
+    return query;
+}

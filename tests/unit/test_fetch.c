@@ -1,0 +1,517 @@
+/* Fetches: outcomes, limits, credentials, and the one call that waits. */
+#include "unit.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "http_server.h"
+#include "net/fetch.h"
+#include "net/form.h"
+#include "util/buf.h"
+#include "util/timestamp.h"
+
+#define OK_REPLY "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+enum { PLENTY_MS = 30000 };
+
+struct result {
+    size_t calls;
+    enum fetch_outcome outcome;
+    long status;
+    char body[64], why[256];
+    size_t length;
+};
+
+static void keep_result(void *context, const struct fetch_answer *answer)
+{
+    struct result *result = context;
+
+    result->calls++;
+    result->outcome = answer->outcome;
+    result->status = answer->status;
+    result->length = answer->body.length;
+    snprintf(result->body, sizeof(result->body), "%.*s", (int)answer->body.length, answer->body.data);
+    snprintf(result->why, sizeof(result->why), "%s", answer->why ? answer->why : "");
+}
+
+static struct fetch_request request_of(const char *url)
+{
+    return (struct fetch_request){.url = url, .max_bytes = 1000, .deadline = clock_ms() + PLENTY_MS};
+}
+
+static void wait_for_all(struct fetcher *fetcher)
+{
+    while (fetcher_running(fetcher) > 0)
+        fetcher_wait(fetcher, -1, PLENTY_MS);
+}
+
+static struct result fetch_once(const struct fetch_request *request)
+{
+    struct fetcher *fetcher = fetcher_new();
+    struct result result = {0};
+
+    fetch_start(fetcher, request, keep_result, &result);
+    assert_int_equal(result.calls, 0);
+    wait_for_all(fetcher);
+    fetcher_free(fetcher);
+    assert_int_equal(result.calls, 1);
+    return result;
+}
+
+static void answers_become_outcomes(void **state)
+{
+    static const struct {
+        struct http_reply reply;
+        enum fetch_outcome outcome;
+        long status;
+        const char *body, *why;
+        int line;
+    } rows[] = {
+        {{.bytes = OK_REPLY}, FETCH_ANSWERED, 200, "ok", "", __LINE__},
+        {{.bytes = "HTTP/1.1 500 Oh\r\nContent-Length: 4\r\n\r\noops"},
+         FETCH_ANSWERED,
+         500,
+         "oops",
+         "",
+         __LINE__},
+        {{.bytes = "HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n"}, FETCH_ANSWERED, 404, "", "", __LINE__},
+        {{.bytes = "HTTP/1.1 200 OK\r\n\r\nuntil the end"},
+         FETCH_ANSWERED,
+         200,
+         "until the end",
+         "",
+         __LINE__},
+        {{.bytes = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n"},
+         FETCH_ANSWERED,
+         200,
+         "abc",
+         "",
+         __LINE__},
+        {{.bytes = "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 0\r\n\r\n"},
+         FETCH_ANSWERED,
+         302,
+         "",
+         "",
+         __LINE__},
+        {{.bytes = "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\ncut"},
+         FETCH_BROKEN,
+         0,
+         "",
+         "the connection broke: Transferred a partial file",
+         __LINE__},
+        {{.bytes = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab"},
+         FETCH_BROKEN,
+         0,
+         "",
+         "the connection broke: Transferred a partial file",
+         __LINE__},
+        {{.bytes = "SSH-2.0-OpenSSH_9.2\r\n"}, FETCH_BROKEN, 0, "", "the answer is no HTTP", __LINE__},
+        {{.bytes = ""}, FETCH_BROKEN, 0, "", "the connection was closed without an answer", __LINE__},
+        {{.bytes = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabcde"},
+         FETCH_TOO_LARGE,
+         0,
+         "",
+         "the answer is larger than 4 bytes",
+         __LINE__},
+        {{.bytes = "HTTP/1.1 200 OK\r\n\r\nabcde"},
+         FETCH_TOO_LARGE,
+         0,
+         "",
+         "the answer is larger than 4 bytes",
+         __LINE__},
+        {{.bytes = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nabcd"},
+         FETCH_ANSWERED,
+         200,
+         "abcd",
+         "",
+         __LINE__},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct http_server *server = http_server_start(&rows[i].reply, 1, 0);
+        struct fetch_request request = request_of(http_server_url(server));
+        struct result result;
+
+        if (rows[i].outcome == FETCH_TOO_LARGE || strcmp(rows[i].body, "abcd") == 0)
+            request.max_bytes = 4;
+        result = fetch_once(&request);
+        if (result.outcome != rows[i].outcome || result.status != rows[i].status ||
+            strcmp(result.body, rows[i].body) != 0 || strcmp(result.why, rows[i].why) != 0)
+            fail_msg("row of line %d: %d %ld \"%s\" \"%s\"", rows[i].line, (int)result.outcome, result.status,
+                     result.body, result.why);
+        http_server_stop(server);
+    }
+}
+
+static void a_connection_that_is_closed_at_once_is_broken(void **state)
+{
+    static const struct http_reply reply = {.close_at_once = true};
+    struct http_server *server = http_server_start(&reply, 1, 0);
+    struct fetch_request request = request_of(http_server_url(server));
+    struct result result = fetch_once(&request);
+
+    (void)state;
+    assert_int_equal(result.outcome, FETCH_BROKEN); /* with or without a reset, as the timing has it */
+    assert_int_not_equal(result.why[0], '\0');
+    http_server_stop(server);
+}
+
+static void endless_headers_are_cut(void **state)
+{
+    static char bytes[400 * 1024] = "HTTP/1.1 200 OK\r\n";
+    const struct http_reply reply = {.bytes = bytes};
+    struct http_server *server;
+    struct result result;
+    size_t length = strlen(bytes);
+
+    (void)state;
+    while (length + 64 < sizeof(bytes))
+        length += (size_t)snprintf(bytes + length, sizeof(bytes) - length, "X-Filler: %040d\r\n", 0);
+    server = http_server_start(&reply, 1, 0);
+    result = fetch_once(&(struct fetch_request){
+        .url = http_server_url(server), .max_bytes = 1000, .deadline = clock_ms() + PLENTY_MS});
+    assert_int_equal(result.outcome, FETCH_BROKEN);
+    assert_string_equal(result.why, "the headers of the answer are too large");
+    http_server_stop(server);
+}
+
+static void no_answer_before_the_deadline(void **state)
+{
+    static const struct http_reply never = {.bytes = NULL};
+    struct http_server *server = http_server_start(&never, 1, 0);
+    struct fetch_request request = request_of(http_server_url(server));
+    struct result result;
+    int64_t start = clock_ms();
+
+    (void)state;
+    request.deadline = start + 80;
+    result = fetch_once(&request);
+    assert_int_equal(result.outcome, FETCH_TIMEOUT);
+    assert_string_equal(result.why, "no answer before the deadline");
+    assert_true(clock_ms() - start < PLENTY_MS / 2);
+
+    request.deadline = start; /* passed already */
+    result = fetch_once(&request);
+    assert_int_equal(result.outcome, FETCH_TIMEOUT);
+    http_server_stop(server);
+}
+
+/* A port that was just free: nobody listens there. */
+static int bind_port(struct sockaddr_in *address)
+{
+    socklen_t length = sizeof(*address);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    *address = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    assert_int_equal(bind(fd, (struct sockaddr *)address, length), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)address, &length), 0);
+    return fd;
+}
+
+static void connection_refused(void **state)
+{
+    struct sockaddr_in address;
+    int fd = bind_port(&address); /* bound, and not listening */
+    struct fetch_request request;
+    struct result result;
+    char url[64];
+
+    (void)state;
+    snprintf(url, sizeof(url), "http://127.0.0.1:%u/x", (unsigned)ntohs(address.sin_port));
+    request = request_of(url);
+    result = fetch_once(&request);
+    assert_int_equal(result.outcome, FETCH_REFUSED);
+    assert_string_equal(result.why, "connection refused");
+    close(fd);
+}
+
+static void unusable_urls(void **state)
+{
+    static const char *const urls[] = {
+        "",           "no url",      "ftp://127.0.0.1/",      "file:///etc/passwd",
+        "http://",    "localhost:9", "http://user:pw@/",      "http://a b/",
+        "gopher://x", "http://[::",  "http://127.0.0.1:99999"};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(urls); i++) {
+        struct fetch_request request = request_of(urls[i]);
+        struct result result = fetch_once(&request);
+
+        if (result.outcome != FETCH_INVALID || result.why[0] == '\0' || strstr(result.why, "pw"))
+            fail_msg("\"%s\": %d %s", urls[i], (int)result.outcome, result.why);
+    }
+}
+
+static void credentials_and_headers(void **state)
+{
+    static const struct {
+        struct fetch_access access;
+        const char *user_info, *sent, *not_sent;
+        int line;
+    } rows[] = {
+        {{0}, "", "User-Agent: oscar-metrics\r\n", "Authorization:", __LINE__},
+        {{.token = "t0k"}, "", "Authorization: Bearer t0k\r\n", "Basic", __LINE__},
+        {{.username = "u", .password = "p:w"}, "", "Authorization: Basic dTpwOnc=\r\n", "Bearer", __LINE__},
+        {{.username = "u"}, "", "Authorization: Basic dTo=\r\n", "Bearer", __LINE__},
+        {{.token = "t0k", .username = "u", .password = "p"},
+         "",
+         "Authorization: Bearer t0k\r\n",
+         "Basic",
+         __LINE__},
+        {{.token = "", .username = "", .tenant = ""}, "", "Host:", "X-Scope-OrgID", __LINE__},
+        {{.tenant = "team-a"}, "", "X-Scope-OrgID: team-a\r\n", "Authorization:", __LINE__},
+        {{0}, "u:p@", "Authorization: Basic dTpw\r\n", "Bearer", __LINE__},
+        {{.token = "t0k"}, "u:p@", "Authorization: Bearer t0k\r\n", "Basic", __LINE__},
+    };
+    static const struct http_reply reply = {.bytes = OK_REPLY};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct http_server *server = http_server_start(&reply, 1, 0);
+        char url[128];
+        struct fetch_request request;
+        struct result result;
+        const char *sent = http_server_request(server, 0);
+
+        snprintf(url, sizeof(url), "http://%s%s/x", rows[i].user_info,
+                 http_server_url(server) + strlen("http://"));
+        request = request_of(url);
+        request.access = &rows[i].access;
+        result = fetch_once(&request);
+        if (result.status != 200 || !strstr(sent, rows[i].sent) || strstr(sent, rows[i].not_sent) ||
+            strncmp(sent, "GET /x HTTP/1.1\r\n", 17) != 0)
+            fail_msg("row of line %d: %s", rows[i].line, sent);
+        http_server_stop(server);
+    }
+}
+
+static void a_credential_cannot_bring_a_header(void **state)
+{
+    static const struct fetch_access accesses[] = {{.token = "t\r\nX-Other: 1"},
+                                                   {.username = "a\nb"},
+                                                   {.username = "a", .password = "\x01"},
+                                                   {.tenant = "a\rb"}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(accesses); i++) {
+        struct fetch_request request = request_of("http://127.0.0.1:9/");
+        struct result result;
+
+        request.access = &accesses[i];
+        result = fetch_once(&request);
+        assert_int_equal(result.outcome, FETCH_INVALID);
+        assert_string_equal(result.why, "a control character in the credentials or the tenant");
+    }
+}
+
+static void a_body_is_posted_as_a_form(void **state)
+{
+    static const struct http_reply reply = {.bytes = OK_REPLY};
+    struct http_server *server = http_server_start(&reply, 1, 0);
+    struct fetch_request request = request_of(http_server_url(server));
+    const char *sent = http_server_request(server, 0);
+    struct buf form;
+
+    (void)state;
+    buf_init(&form, 1000);
+    form_add(&form, "query", TEXT_LITERAL("a b&c=\"\xc3\xa9\"+%~"));
+    form_add(&form, "time", TEXT_LITERAL("-1.5"));
+    request.body = buf_text(&form);
+    assert_int_equal(fetch_once(&request).status, 200);
+    assert_int_equal(strncmp(sent, "POST / HTTP/1.1\r\n", 17), 0);
+    assert_non_null(strstr(sent, "Content-Type: application/x-www-form-urlencoded\r\n"));
+    assert_null(strstr(sent, "Expect"));
+    assert_string_equal(strstr(sent, "\r\n\r\n") + 4, "query=a%20b%26c%3D%22%C3%A9%22%2B%25~&time=-1.5");
+    buf_free(&form);
+    http_server_stop(server);
+}
+
+static void the_environment_s_proxy_is_not_used(void **state)
+{
+    static const struct http_reply reply = {.bytes = OK_REPLY};
+    struct http_server *server = http_server_start(&reply, 1, 0);
+    struct fetch_request request = request_of(http_server_url(server));
+
+    (void)state;
+    setenv("http_proxy", "http://127.0.0.1:9", 1);
+    setenv("all_proxy", "http://127.0.0.1:9", 1);
+    assert_int_equal(fetch_once(&request).status, 200);
+    unsetenv("http_proxy");
+    unsetenv("all_proxy");
+    http_server_stop(server);
+}
+
+static void tls_to_somebody_who_does_not_speak_it(void **state)
+{
+    static const struct http_reply reply = {.bytes = OK_REPLY};
+    struct http_server *server = http_server_start(&reply, 1, 0);
+    const struct fetch_access access = {.ca_file = "/nonexistent/ca.pem"};
+    char url[128];
+    struct fetch_request request;
+    struct result result;
+
+    (void)state;
+    snprintf(url, sizeof(url), "https://u:secret@%s", http_server_url(server) + strlen("http://"));
+    request = request_of(url);
+    request.access = &access;
+    result = fetch_once(&request);
+    assert_int_equal(result.outcome, FETCH_TLS);
+    assert_string_equal(result.why, "the CA file cannot be used");
+    http_server_stop(server);
+}
+
+static void connections_are_used_again(void **state)
+{
+    static const struct http_reply replies[] = {{.bytes = OK_REPLY, .keep = true}, {.bytes = OK_REPLY}};
+    struct http_server *server = http_server_start(replies, 2, 0);
+    struct fetcher *fetcher = fetcher_new();
+    struct fetch_request request = request_of(http_server_url(server));
+    struct result first = {0}, second = {0};
+
+    (void)state;
+    fetch_start(fetcher, &request, keep_result, &first);
+    wait_for_all(fetcher);
+    fetch_start(fetcher, &request, keep_result, &second);
+    wait_for_all(fetcher);
+    assert_int_equal(first.status, 200);
+    assert_int_equal(second.status, 200);
+    fetcher_free(fetcher);
+    http_server_stop(server);
+}
+
+struct chain {
+    struct fetcher *fetcher;
+    struct fetch_request request;
+    size_t left;
+    struct result last;
+};
+
+static void start_another(void *context, const struct fetch_answer *answer)
+{
+    struct chain *chain = context;
+
+    keep_result(&chain->last, answer);
+    if (chain->left-- > 1)
+        fetch_start(chain->fetcher, &chain->request, start_another, chain);
+}
+
+static void done_may_start_others(void **state)
+{
+    static const struct http_reply replies[] = {
+        {.bytes = OK_REPLY}, {.bytes = OK_REPLY}, {.bytes = OK_REPLY}};
+    struct http_server *server = http_server_start(replies, 3, 0);
+    struct fetcher *fetcher = fetcher_new();
+    struct chain chain = {.fetcher = fetcher, .request = request_of(http_server_url(server)), .left = 3};
+    struct chain invalid = {.fetcher = fetcher, .request = request_of("ftp://x"), .left = 5};
+
+    (void)state;
+    fetch_start(fetcher, &chain.request, start_another, &chain);
+    fetch_start(fetcher, &invalid.request, start_another, &invalid);
+    wait_for_all(fetcher);
+    assert_int_equal(chain.last.calls, 3);
+    assert_int_equal(chain.last.status, 200);
+    assert_int_equal(invalid.last.calls, 5);
+    fetcher_free(fetcher);
+    http_server_stop(server);
+}
+
+static void cancelling_ends_all(void **state)
+{
+    static const struct http_reply never[] = {{.bytes = NULL}, {.bytes = NULL}};
+    struct http_server *server = http_server_start(never, 2, 0);
+    struct fetcher *fetcher = fetcher_new();
+    struct fetch_request request = request_of(http_server_url(server)), invalid = request_of("");
+    struct result results[4] = {0};
+
+    (void)state;
+    fetch_start(fetcher, &request, keep_result, &results[0]);
+    fetch_start(fetcher, &invalid, keep_result, &results[1]);
+    fetch_start(fetcher, &request, keep_result, &results[2]);
+    assert_int_equal(fetcher_running(fetcher), 3);
+    fetcher_cancel(fetcher);
+    assert_int_equal(fetcher_running(fetcher), 0);
+    fetch_start(fetcher, &request, keep_result, &results[3]);
+    fetcher_free(fetcher);
+    for (size_t i = 0; i < COUNT_OF(results); i++) {
+        assert_int_equal(results[i].calls, 1);
+        assert_int_equal(results[i].outcome, FETCH_CANCELLED);
+        assert_string_equal(results[i].why, "cancelled");
+    }
+    http_server_stop(server);
+}
+
+static void *wake(void *fetcher)
+{
+    fetcher_wake(fetcher);
+    return NULL;
+}
+
+static void waiting_ends_by_the_watched_descriptor_and_by_a_wake(void **state)
+{
+    static const struct http_reply never = {.bytes = NULL};
+    struct http_server *server = http_server_start(&never, 1, 0);
+    struct fetcher *fetcher = fetcher_new();
+    struct fetch_request request = request_of(http_server_url(server));
+    struct result result = {0};
+    int64_t start = clock_ms();
+    pthread_t thread;
+    int ends[2];
+
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    close(ends[1]); /* the client went away */
+    fetcher_wait(fetcher, ends[0], PLENTY_MS);
+    fetch_start(fetcher, &request, keep_result, &result);
+    fetcher_wait(fetcher, ends[0], PLENTY_MS);
+    assert_int_equal(pthread_create(&thread, NULL, wake, fetcher), 0);
+    fetcher_wait(fetcher, -1, PLENTY_MS);
+    pthread_join(thread, NULL);
+    assert_int_equal(result.calls, 0);
+    assert_true(clock_ms() - start < PLENTY_MS);
+    fetcher_free(fetcher);
+    close(ends[0]);
+    http_server_stop(server);
+}
+
+static int init_library(void **state)
+{
+    (void)state;
+    return fetch_library_init() ? 0 : -1;
+}
+
+static int cleanup_library(void **state)
+{
+    (void)state;
+    fetch_library_cleanup();
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(answers_become_outcomes),
+        cmocka_unit_test(a_connection_that_is_closed_at_once_is_broken),
+        cmocka_unit_test(endless_headers_are_cut),
+        cmocka_unit_test(no_answer_before_the_deadline),
+        cmocka_unit_test(connection_refused),
+        cmocka_unit_test(unusable_urls),
+        cmocka_unit_test(credentials_and_headers),
+        cmocka_unit_test(a_credential_cannot_bring_a_header),
+        cmocka_unit_test(a_body_is_posted_as_a_form),
+        cmocka_unit_test(the_environment_s_proxy_is_not_used),
+        cmocka_unit_test(tls_to_somebody_who_does_not_speak_it),
+        cmocka_unit_test(connections_are_used_again),
+        cmocka_unit_test(done_may_start_others),
+        cmocka_unit_test(cancelling_ends_all),
+        cmocka_unit_test(waiting_ends_by_the_watched_descriptor_and_by_a_wake),
+    };
+
+    return cmocka_run_group_tests(tests, init_library, cleanup_library);
+}

@@ -1,0 +1,114 @@
+/* JSON from strangers: what json-c lets pass and we do not. */
+#include "unit.h"
+
+#include <json-c/json.h>
+#include <string.h>
+
+#include "util/json.h"
+
+static void grammar(void **state)
+{
+    static const struct {
+        const char *text;
+        bool valid;
+        int line;
+    } rows[] = {
+        {"{}", true, __LINE__},
+        {" {\"a\" : [1, -2.5e+3, 0, true, false, null, \"x\\u00e9\\n\"] }\r\n\t", true, __LINE__},
+        {"[]", true, __LINE__},
+        {"\"\\ud83d\\ude00\"", true, __LINE__},
+        {"{\"a\":\"\\u0000\"}", true, __LINE__},
+        {"{\"a\\u0000b\":1}", false, __LINE__},
+        {"", false, __LINE__},
+        {" ", false, __LINE__},
+        {"null", false, __LINE__},
+        {"{'a':1}", false, __LINE__},
+        {"{\"a\":'b'}", false, __LINE__},
+        {"{a:1}", false, __LINE__},
+        {"[NaN]", false, __LINE__},
+        {"[Infinity]", false, __LINE__},
+        {"[-Infinity]", false, __LINE__},
+        {"[01]", false, __LINE__},
+        {"[-]", false, __LINE__},
+        {"[+1]", false, __LINE__},
+        {"[1.]", false, __LINE__},
+        {"[.5]", false, __LINE__},
+        {"[1e]", false, __LINE__},
+        {"[True]", false, __LINE__},
+        {"[1,]", false, __LINE__},
+        {"[,1]", false, __LINE__},
+        {"{\"a\":1,}", false, __LINE__},
+        {"{\"a\"}", false, __LINE__},
+        {"{\"a\":}", false, __LINE__},
+        {"{\"a\":1", false, __LINE__},
+        {"{\"a\":\"x", false, __LINE__},
+        {"{\"a\":\"x\\", false, __LINE__},
+        {"[\"\\u12\"]", false, __LINE__},
+        {"[\"\\x41\"]", false, __LINE__},
+        {"[\"a\nb\"]", false, __LINE__},
+        {"[1]x", false, __LINE__},
+        {"[1][2]", false, __LINE__},
+        {"/* no */ {}", false, __LINE__},
+        {"[\"\xff\"]", false, __LINE__},
+        {"\xef\xbb\xbf{}", false, __LINE__},
+        {"<html>", false, __LINE__},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct json_object *value = json_read(text_of(rows[i].text));
+
+        if ((value != NULL) != rows[i].valid)
+            fail_msg("row of line %d: %s", rows[i].line, rows[i].text);
+        json_object_put(value);
+    }
+}
+
+static void depth_is_bounded(void **state)
+{
+    char text[2 * JSON_MAX_DEPTH + 3];
+    struct json_object *value;
+
+    (void)state;
+    memset(text, '[', sizeof(text));
+    memset(text + JSON_MAX_DEPTH, ']', JSON_MAX_DEPTH);
+    value = json_read((struct text){text, 2 * JSON_MAX_DEPTH});
+    assert_non_null(value);
+    json_object_put(value);
+    memset(text + JSON_MAX_DEPTH, '[', 1);
+    memset(text + JSON_MAX_DEPTH + 1, ']', JSON_MAX_DEPTH + 1);
+    assert_null(json_read((struct text){text, 2 * JSON_MAX_DEPTH + 2}));
+    memset(text, '[', sizeof(text));
+    assert_null(json_read((struct text){text, sizeof(text)}));
+}
+
+static void members_and_strings(void **state)
+{
+    struct json_object *value =
+        json_read(TEXT_LITERAL("{\"a\":\"x\\u0000y\",\"b\":null,\"c\":1,\"c\":\"z\"}"));
+    struct text text;
+
+    (void)state;
+    assert_true(json_string(json_member(value, "a"), &text));
+    assert_true(text_equal(text, TEXT_LITERAL("x\0y")));
+    assert_null(json_member(value, "b"));
+    assert_null(json_member(value, "none"));
+    assert_null(json_member(json_member(value, "a"), "a"));
+    assert_null(json_member(NULL, "a"));
+    assert_true(json_string(json_member(value, "c"), &text));
+    assert_true(text_is(text, "z"));
+    assert_false(json_string(value, &text));
+    assert_false(json_string(NULL, &text));
+    json_object_put(value);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(grammar),
+        cmocka_unit_test(depth_is_bounded),
+        cmocka_unit_test(members_and_strings),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

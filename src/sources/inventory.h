@@ -23,9 +23,11 @@ struct service {
 };
 
 struct inventory {
-    struct service
-        *services; /* sorted by name, then namespace, byte order; a (name, namespace) stands once */
+    struct service *services; /* sorted by name, then namespace, byte order; each (name, namespace) once */
     size_t count;
+    struct text *broken; /* names whose definition could not be read (what it says, else the file's name):
+                            private to everybody, in every namespace; sorted, each once */
+    size_t broken_count;
     struct source_status status; /* "service-inventory"; missing: the services say nothing at all */
 };
 
@@ -36,7 +38,7 @@ enum { DEFINITION_MAX_BYTES = 1024 * 1024 };
 
 /* Reads one YAML definition of at most DEFINITION_MAX_BYTES. Keys that do not matter may be anything; aliases
  * are not followed. False when it is broken: *why says how, without any text of the definition. The namespace
- * is left alone. */
+ * is left alone; of a broken one only the name is of use, empty when it was not reached. */
 bool definition_parse(struct arena *arena, struct text yaml, struct service *out, const char **why);
 
 #endif

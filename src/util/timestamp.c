@@ -40,10 +40,12 @@ static int take_number(struct cursor *c, size_t digits)
 
 static void take_literal(struct cursor *c, const char *literal)
 {
-    if (c->failed || !text_starts(c->rest, literal))
-        c->failed = true;
-    else
-        c->rest = text_skip(c->rest, strlen(literal));
+    for (; *literal != '\0' && !c->failed; literal++) {
+        if (c->rest.length == 0 || c->rest.data[0] != *literal)
+            c->failed = true;
+        else
+            c->rest = (struct text){c->rest.data + 1, c->rest.length - 1};
+    }
 }
 
 /* Days since 1970-01-01, after Howard Hinnant's description of the algorithm (chrono-compatible date

@@ -126,7 +126,8 @@ def test_odd_passwords_work(start, password):
     assert is_admin(app, basic(password=password))
     assert not is_admin(app, basic(password=password + "x"))
     assert not is_admin(app, basic(password=password[:-1]))
-    assert not is_admin(app, basic(password=password.split(":")[0]))
+    if ":" in password:
+        assert not is_admin(app, basic(password=password.split(":")[0]))
 
 
 def test_an_odd_user_works(start):

@@ -1,4 +1,5 @@
 """Section 7, log files: which lines count, when they were written, and files that change."""
+import datetime
 import gzip
 import os
 import shutil
@@ -261,9 +262,15 @@ def app(start, folder):
 
 def test_globs_name_files(start, folder):
     for name in ("a1.log", "a2.log", "b.log.gz", "c.txt"):
-        write(folder / name, logdata.REQUESTS_BEGIN, request(T))
+        write(folder / name, logdata.REQUESTS_BEGIN, request(T, user=name))
     app = start({"OSCAR_METRICS_LOG_FILES": f" {folder}/a?.log , {folder}/b.log.[g]z,,{folder}/none* "})
-    assert count(app) == 3
+    assert app.summary(DAY).json()["totals"]["users"] == ["a1.log", "a2.log", "b.log.gz"]
+
+
+def test_a_glob_without_files_is_said(start, folder):
+    write(folder / "a.log", logdata.REQUESTS_BEGIN, request(T))
+    source = start({"OSCAR_METRICS_LOG_FILES": f"{folder}/a.log,{folder}/none*"}).summary(DAY).source("request-logs")
+    assert source["status"] == "partial" and "none*" in source["notes"]
 
 
 def test_a_file_that_two_globs_name_counts_once(start, folder):
@@ -327,6 +334,17 @@ def test_rotation_loses_and_doubles_nothing(app, folder):
     assert count(app) == 5
 
 
+@pytest.mark.parametrize("done", [1.0, 0.5, 0.0])
+def test_a_file_and_its_copy_that_is_being_compressed_count_once(app, folder, done):
+    # The copy may be whole, half written or empty; the original goes last.
+    log = folder / "logs" / "manager.log"
+    filler = "".join(os.urandom(40).hex() + "\n" for _ in range(5000))
+    data = write(log, logdata.REQUESTS_BEGIN, *lines(3), filler, *lines(4))
+    packed = gzip.compress(data)
+    log.with_name("manager.log.gz").write_bytes(packed[:int(len(packed) * done)])
+    assert (count(app), status(app)) == (7, "ok")
+
+
 def test_a_file_that_is_truncated_is_read_again(app, folder):
     assert count(app) == 3
     os.truncate(folder / "logs" / "manager.log", 0)
@@ -365,12 +383,15 @@ def test_files_appear_after_the_start(start, folder):
 
 def test_an_unfinished_line_of_a_file_that_is_being_written_does_not_count_yet(start, folder):
     log = folder / "x.log"
-    write(log, logdata.REQUESTS_BEGIN, request(T), request(T).rstrip("\n"), aged=False)
+    now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    write(log, logdata.REQUESTS_BEGIN, request(now), request(now).rstrip("\n"), aged=False)
     app = start({"OSCAR_METRICS_LOG_FILES": log})
-    assert (count(app), status(app)) == (1, "partial")
+    assert (count(app, ""), status(app, query="")) == (1, "partial")
+    # A range of long ago does not care: lines are written when they happen.
+    assert status(app) == "ok"
     with open(log, "a", encoding="ascii") as file:
         file.write("\n")
-    assert (count(app), status(app)) == (2, "ok")
+    assert (count(app, ""), status(app, query="")) == (2, "ok")
 
 
 def test_an_unfinished_line_of_an_older_file_counts(start, folder):
@@ -530,6 +551,20 @@ def test_the_end_of_a_long_line_is_no_line(start, folder):
     write(folder / "begin.log", logdata.REQUESTS_BEGIN)
     app = start({"OSCAR_METRICS_LOG_FILES": f"{folder}/*.log"})
     assert count(app) == 1, "the one without padding"
+
+
+def test_a_line_that_the_runtime_cut_is_one_line(start, folder):
+    # Container runtimes cut at some 16 KB; all pieces but the last are marked P. Another stream may come between.
+    line = request(T, user="u" * 40000).rstrip("\n")
+    text = ""
+    for at in range(0, len(line), 16384):
+        flag = "P" if at + 16384 < len(line) else "F"
+        text += f"2026-01-01T10:00:0{at // 16384}Z stderr {flag} {line[at:at + 16384]}\n"
+        text += f"2026-01-01T10:00:0{at // 16384}Z stdout F {request(T, '/job/other', 'v')}"
+    write(folder / "x.log", logdata.REQUESTS_BEGIN, text)
+    app = start({"OSCAR_METRICS_LOG_FILES": folder / "x.log"})
+    items = app.breakdown(DAY + "&group_by=user").json()["items"]
+    assert [(item["key"], item["executions_count"]) for item in items] == [("u" * 40000, 1), ("v", 3)]
 
 
 def test_a_long_user_is_one_user(start, folder):

@@ -12,7 +12,9 @@ def app(start_shared, shared_folder):
                   logdata.request("2026-01-01T10:00:00Z", "/run/breakdown"),
                   logdata.request("2026-01-01T10:00:00Z", "/run/owners"),
                   logdata.request("2026-01-01T10:00:00Z", "/run/yolo"))
-    return start_shared({"OSCAR_METRICS_LOG_FILES": shared_folder / "manager.log"})
+    (shared_folder / "services").mkdir()
+    return start_shared({"OSCAR_METRICS_LOG_FILES": shared_folder / "manager.log",
+                         "OSCAR_METRICS_SERVICES_DIR": shared_folder / "services"})
 
 
 REPORTS = {

@@ -1,0 +1,117 @@
+"""Fixtures of all tests. `start` gives a program for one test, `start_shared` for all tests of a file."""
+import pathlib
+import shutil
+import sys
+import tempfile
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+from harness.app import BINARY, Apps  # noqa: E402
+from harness.fake_prometheus import FakePrometheus  # noqa: E402
+
+
+def pytest_report_header():
+    return f"program: {BINARY}"
+
+
+def _folder():
+    # Not pytest's own folders: their names are too long for Unix sockets.
+    return pathlib.Path(tempfile.mkdtemp(prefix="om-"))
+
+
+@pytest.fixture
+def folder():
+    """A folder with a short name."""
+    path = _folder()
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def shared_folder():
+    path = _folder()
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def start(folder):
+    """start(settings, how="descriptor") -> App. All are ended after the test, which fails if one ends badly."""
+    (folder / "apps").mkdir()
+    apps = Apps(folder / "apps")
+    yield apps.start
+    apps.stop()
+
+
+@pytest.fixture(scope="module")
+def start_shared(shared_folder):
+    (shared_folder / "apps").mkdir()
+    apps = Apps(shared_folder / "apps")
+    yield apps.start
+    apps.stop()
+
+
+@pytest.fixture
+def fake():
+    """A scripted Prometheus for one test."""
+    server = FakePrometheus()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def shared_fake():
+    server = FakePrometheus()
+    yield server
+    server.close()
+
+
+class ArchiveApp:
+    """The program over a month's archive of logs, and the events that the model finds in the same bytes."""
+
+    def __init__(self, directory, start):
+        from harness import logdata, model
+        self.archive = logdata.Archive(directory / "archive")
+        self.events = model.read_requests(self.archive.requests) + model.read_exposed(self.archive.exposed)
+        services = directory / "services"
+        (services / "oscar-svc-a1").mkdir(parents=True)
+        for path in ("yolo.yaml", "cowsay.yaml", "oscar-svc-a1/yolo.yaml"):
+            name = pathlib.Path(path).stem
+            (services / path).write_text(f"name: {name}\nimage: ghcr.io/x/{name}\nvisibility: public\n")
+        self.active = 3
+        self.app = start({**self.archive.settings, "OSCAR_METRICS_SERVICES_DIR": services})
+
+    def between(self, start, end):
+        from harness import model
+        return model.between(self.events, start, end)
+
+
+@pytest.fixture(scope="module")
+def month(start_shared, shared_folder):
+    """The program over the archive of January 2026, without Prometheus."""
+    return ArchiveApp(shared_folder, start_shared)
+
+
+# Ranges that the reports over the archive are held against: whole, cut at odd places, empty, a point.
+RANGES = {
+    "the month": ("2026-01-01T00:00:00Z", "2026-01-31T23:59:59Z"),
+    "more than the archive": ("2025-12-01T00:00:00Z", "2026-03-01T00:00:00Z"),
+    "a day": ("2026-01-10T00:00:00Z", "2026-01-10T23:59:59.999Z"),
+    "cut in hours": ("2026-01-05T10:17:03.5Z", "2026-01-20T03:59:59.999999999Z"),
+    "in another offset": ("2026-01-05T00:00:00+05:30", "2026-01-06T00:00:00-03:00"),
+    "across the formats": ("2026-01-08T00:00:00Z", "2026-01-24T00:00:00Z"),
+    "nothing there": ("2025-06-01T00:00:00Z", "2025-06-02T00:00:00Z"),
+}
+
+
+@pytest.fixture(params=list(RANGES))
+def span(request):
+    """(start, end) of one of the ranges."""
+    return RANGES[request.param]
+
+
+@pytest.fixture
+def span_query(span):
+    return "start={}&end={}".format(*(time.replace("+", "%2B") for time in span))

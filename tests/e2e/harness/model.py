@@ -1,0 +1,279 @@
+"""What the answers must say, computed a second time: from the same bytes of the logs, in plain Python.
+
+Nothing here is shared with the program. Written from the rules for log lines: which lines count, when they were
+written, and how the answers add them up. Times are whole nanoseconds since 1970."""
+import datetime
+import json
+import re
+import zoneinfo
+
+SECOND = 1_000_000_000
+PREFIX = b"[GIN-EXECUTIONS-LOGGER]"
+MONTHS = b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+
+_RFC3339 = re.compile(rb"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)\Z")
+_GIN = re.compile(rb"(\d{4})/(\d\d)/(\d\d) - (\d\d):(\d\d):(\d\d)\Z")
+_CLF = re.compile(rb"(\d\d)/([A-Z][a-z]{2})/(\d{4}):(\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)\Z")
+_RUNTIME = re.compile(rb"(\S+) (?:(?:stdout|stderr) [FP] )?")
+_NAME = re.compile(rb"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?\Z")
+_NGINX = re.compile(rb'\S+ - .*? \[([^\]]*)\] "[A-Z]+ (\S+) HTTP/[0-9.]+" \d+ ')
+_EXPOSED = re.compile(rb"/system/services/([^/?]*)/exposed(?:[/?]|\Z)")
+
+
+def _nanoseconds(year, month, day, hour, minute, second, zone):
+    try:
+        when = datetime.datetime(year, month, day, hour, minute, second, tzinfo=zone)
+    except ValueError:
+        return None
+    epoch = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
+    return (when - epoch) // datetime.timedelta(seconds=1) * SECOND
+
+
+def _offset(sign, hours, minutes):
+    if hours > 23 or minutes > 59:
+        return None
+    delta = datetime.timedelta(hours=hours, minutes=minutes)
+    return datetime.timezone(-delta if sign == b"-" else delta)
+
+
+def rfc3339(text):
+    """Nanoseconds, or None when it is no RFC 3339 time."""
+    if isinstance(text, str):
+        text = text.encode()
+    match = _RFC3339.match(text)
+    if not match:
+        return None
+    *numbers, fraction, zone = match.groups()
+    zone = datetime.timezone.utc if zone == b"Z" else _offset(zone[:1], int(zone[1:3]), int(zone[4:]))
+    if zone is None:
+        return None
+    base = _nanoseconds(*map(int, numbers), zone)
+    return None if base is None else base + int((fraction or b"").ljust(9, b"0"))
+
+
+def _gin(text, zone):
+    match = _GIN.match(text)
+    return _nanoseconds(*map(int, match.groups()), zone) if match else None
+
+
+def _clf(text):
+    match = _CLF.match(text)
+    if not match or match[2] not in MONTHS:
+        return None
+    zone = _offset(match[7], int(match[8]), int(match[9]))
+    if zone is None:
+        return None
+    return _nanoseconds(int(match[3]), MONTHS.index(match[2]) + 1, int(match[1]), int(match[4]), int(match[5]),
+                        int(match[6]), zone)
+
+
+def text_of(data):
+    """Text as an answer carries it: one U+FFFD for each byte that is not UTF-8."""
+    out = []
+    while data:
+        for length in (1, 2, 3, 4):
+            try:
+                out.append(data[:length].decode("utf-8"))
+                data = data[length:]
+                break
+            except UnicodeDecodeError:
+                continue
+        else:
+            out.append("\ufffd")
+            data = data[1:]
+    return "".join(out)
+
+
+class Event:
+    def __init__(self, kind, service, time, user="", namespace=""):
+        self.kind = kind  # "sync", "async", "exposed"
+        self.service = service
+        self.time = time
+        self.user = user
+        self.namespace = namespace
+
+
+def _cut_runtime_prefix(line):
+    """(time or None, the line without the prefix)"""
+    match = _RUNTIME.match(line)
+    time = rfc3339(match[1]) if match else None
+    return (None, line) if time is None else (time, line[match.end():])
+
+
+def _request(line, zone, services_namespace):
+    time, line = _cut_runtime_prefix(line)
+    if not line.startswith(PREFIX):
+        return None
+    fields = [field.strip() for field in line[len(PREFIX):].split(b"|")]
+    if len(fields) not in (6, 8):
+        return None
+    if time is None:
+        time = rfc3339(fields[0])
+    if time is None:
+        time = _gin(fields[0], zone)
+    words = fields[4].split()
+    if time is None or len(words) != 2:
+        return None
+    path = words[1].split(b"?")[0]
+    kind = {b"/run/": "sync", b"/job/": "async"}.get(path[:5])
+    service, namespace = path[5:], b""
+    if len(fields) == 8:
+        service, namespace = fields[6], fields[7]
+        own = services_namespace.encode()
+        if namespace != own and not namespace.startswith(own + b"-"):
+            return None
+    if kind is None or not _NAME.match(service):
+        return None
+    return Event(kind, service.decode(), time, text_of(fields[5]), namespace.decode())
+
+
+def _exposed(line):
+    time, line = _cut_runtime_prefix(line)
+    if line.startswith(b"{"):
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            return None
+        path = entry.get("RequestPath", "").encode()
+        written = entry.get("StartUTC", "").encode()
+        own = rfc3339(written)
+        own = _clf(written) if own is None else own
+    else:
+        match = _NGINX.match(line)
+        if not match:
+            return None
+        path, own = match[2], _clf(match[1])
+    time = own if time is None else time
+    service = _EXPOSED.match(path)
+    if time is None or not service or not _NAME.match(service[1]):
+        return None
+    return Event("exposed", service[1].decode(), time)
+
+
+def read_requests(data, timezone="UTC", services_namespace="oscar-svc"):
+    zone = zoneinfo.ZoneInfo(timezone)
+    events = (_request(line, zone, services_namespace) for line in data.split(b"\n"))
+    return [event for event in events if event]
+
+
+def read_exposed(data):
+    return [event for event in map(_exposed, data.split(b"\n")) if event]
+
+
+def between(events, start, end):
+    """Both inclusive. Times as RFC 3339."""
+    first, last = rfc3339(start), rfc3339(end)
+    assert first is not None and last is not None
+    return [event for event in events if first <= event.time <= last]
+
+
+def _byte_order(texts):
+    return sorted(texts, key=lambda text: text.encode("utf-8"))
+
+
+def _count(events, kind):
+    return sum(event.kind == kind for event in events)
+
+
+def _users(events):
+    return _byte_order({event.user for event in events if event.user})
+
+
+def totals(events, active=0, cpu=0, gpu=0):
+    """The summary's totals, without any known country."""
+    sync, asynchronous = _count(events, "sync"), _count(events, "async")
+    users = _users(events)
+    return {
+        "services_count_active": active,
+        "services_count_total": len({event.service for event in events}),
+        "cpu_hours_total": cpu,
+        "gpu_hours_total": gpu,
+        "requests_count_total": sync + asynchronous,
+        "requests_count_sync": sync,
+        "requests_count_async": asynchronous,
+        "requests_count_exposed": _count(events, "exposed"),
+        "countries_count": 0,
+        "countries": [],
+        "users_count": len(users),
+        "users": users,
+    }
+
+
+def membership(user):
+    return {"oscar": "external", "nil": "external", "minio": "unknown", "": "unknown"}.get(user, "member")
+
+
+def by_service(events, include_users=False):
+    items = []
+    for name in _byte_order({event.service for event in events}):
+        own = [event for event in events if event.service == name]
+        sync, asynchronous = _count(own, "sync"), _count(own, "async")
+        users = _users(own)
+        item = {
+            "key": name,
+            "requests_count_total": sync + asynchronous,
+            "requests_count_sync": sync,
+            "requests_count_async": asynchronous,
+            "requests_count_exposed": _count(own, "exposed"),
+            "unique_users_count": len(users),
+        }
+        if include_users:
+            item["users"] = users
+        item["countries"] = []
+        items.append(item)
+    return items
+
+
+def _not_exposed(events):
+    return [event for event in events if event.kind != "exposed"]
+
+
+def by_user(events):
+    events = _not_exposed(events)
+    return [{"key": user, "membership": membership(user),
+             "executions_count": sum(event.user == user for event in events), "countries": []}
+            for user in _byte_order({event.user for event in events})]
+
+
+def by_country(events):
+    """No country is known: everything is "unknown"."""
+    events = _not_exposed(events)
+    if not events:
+        return []
+    return [{"key": "unknown", "executions_count": len(events), "unique_users_count": len(_users(events)),
+             "countries": [{"country": "unknown", "request_count": len(events)}]}]
+
+
+def values_of(events, service, cpu=0, gpu=0):
+    """The values of one service's metrics, in the order in which they are answered."""
+    own = [event for event in events if event.service == service]
+    return [("cpu-hours", cpu), ("gpu-hours", gpu), ("requests-sync-per-service", _count(own, "sync")),
+            ("requests-async-per-service", _count(own, "async")),
+            ("requests-exposed-per-service", _count(own, "exposed")), ("users-per-service", len(_users(own)))]
+
+
+def _csv_cell(text):
+    if text[:1] in ("=", "+", "-", "@", "\t", "\r"):
+        text = "'" + text
+    if any(char in text for char in '",\r\n'):
+        text = '"' + text.replace('"', '""') + '"'
+    return text
+
+
+_CSV_COLUMNS = {
+    "service": ["key", "membership", "requests_count_total", "requests_count_sync", "requests_count_async",
+                "requests_count_exposed", "unique_users_count", "countries"],
+    "user": ["key", "membership", "executions_count", "countries"],
+    "country": ["key", "membership", "executions_count", "unique_users_count", "countries"],
+}
+
+
+def to_csv(group_by, items):
+    """The text of a breakdown's CSV."""
+    columns = _CSV_COLUMNS[group_by]
+    lines = [",".join(columns)]
+    for item in items:
+        cells = {**item, "membership": item.get("membership", "")}
+        cells["countries"] = "|".join(f"{entry['country']}:{entry['request_count']}" for entry in item["countries"])
+        lines.append(",".join(_csv_cell(str(cells[column])) for column in columns))
+    return "".join(line + "\n" for line in lines)

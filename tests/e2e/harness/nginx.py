@@ -1,0 +1,139 @@
+"""A real nginx with the project's own configuration, in a folder of its own, on a Unix socket."""
+import http.client
+import pathlib
+import shutil
+import socket
+import subprocess
+
+from .answer import Answer
+from .app import ROOT
+from .client import ADMIN
+from .waiting import PATIENCE, wait_until
+
+CONFIGURATION = ROOT / "nginx"
+
+MAIN = """\
+user root;
+worker_processes 1;
+daemon off;
+pid {prefix}/nginx.pid;
+error_log {prefix}/error.log notice;
+events {{ worker_connections 1024; }}
+http {{
+    access_log off;
+    client_body_temp_path {prefix}/body;
+    proxy_temp_path {prefix}/proxy;
+    fastcgi_temp_path {prefix}/fastcgi;
+    uwsgi_temp_path {prefix}/uwsgi;
+    scgi_temp_path {prefix}/scgi;
+    include {prefix}/oscar-metrics-upstream.conf;
+    server {{
+        listen unix:{prefix}/http.sock;
+        large_client_header_buffers 4 16k;
+        include oscar-metrics.conf;
+        location / {{ return 404 "somebody else's\\n"; }}
+    }}
+    server {{
+        listen unix:{prefix}/operator.sock;
+        include oscar-metrics.conf;
+        include oscar-metrics-operator.conf;
+    }}
+}}
+"""
+
+
+class _Connection(http.client.HTTPConnection):
+    def __init__(self, path):
+        super().__init__("oscar.example.org", timeout=PATIENCE)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(PATIENCE)
+        self.sock.connect(self.path)
+
+
+def uncomment(text, line):
+    """The configuration with one of its own options turned on."""
+    assert "#" + line in text, line
+    return text.replace("#" + line, line)
+
+
+class Nginx:
+    """`application`: the path of the program's socket."""
+
+    def __init__(self, directory, application, cors=False):
+        self.directory = pathlib.Path(directory)
+        self.directory.mkdir()
+        for file in CONFIGURATION.glob("oscar-metrics*"):
+            shutil.copy(file, self.directory)
+        self._edit("oscar-metrics-upstream.conf",
+                   lambda text: text.replace("/run/oscar-metrics/oscar-metrics.sock", str(application)))
+        assert str(application) in (self.directory / "oscar-metrics-upstream.conf").read_text()
+        if cors:
+            for name in ("oscar-metrics.fastcgi_params", "oscar-metrics.conf"):
+                self._edit(name, lambda text: uncomment(text, "include oscar-metrics-cors.conf;"))
+        main = self.directory / "nginx.conf"
+        main.write_text(MAIN.format(prefix=self.directory))
+        self.output = open(self.directory / "output", "w+b")
+        self.process = subprocess.Popen(["nginx", "-p", str(self.directory), "-c", str(main),
+                                         "-e", str(self.directory / "error.log")],
+                                        stdin=subprocess.DEVNULL, stdout=self.output, stderr=self.output)
+        try:
+            wait_until(self._is_ready, "nginx to be ready")
+        except BaseException:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(self.error_log()) from None
+
+    def _edit(self, name, change):
+        file = self.directory / name
+        file.write_text(change(file.read_text()))
+
+    def error_log(self):
+        return "".join(file.read_text() for file in (self.directory / "output", self.directory / "error.log")
+                       if file.exists())
+
+    def _is_ready(self):
+        assert self.process.poll() is None, "nginx ended"
+        try:
+            return self.get("/not/ours").status == 404
+        except (FileNotFoundError, ConnectionError):
+            return False
+
+    def get(self, target, auth=None, method="GET", headers=(), body=None, server="http"):
+        """One request; `target` goes out as it is."""
+        connection = _Connection(str(self.directory / f"{server}.sock"))
+        try:
+            sent = dict(headers)
+            if auth is not None:
+                sent["Authorization"] = auth
+            connection.request(method, target, body=body, headers=sent)
+            response = connection.getresponse()
+            return Answer(response.status, response.getheaders(), response.read())
+        finally:
+            connection.close()
+
+    def admin(self, target, **more):
+        return self.get(target, auth=ADMIN, **more)
+
+    def raw(self, data, server="http"):
+        """Sends bytes, and gives all that comes back until nginx closes."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(PATIENCE)
+            connection.connect(str(self.directory / f"{server}.sock"))
+            connection.sendall(data)
+            pieces = []
+            while piece := connection.recv(65536):
+                pieces.append(piece)
+            return b"".join(pieces)
+
+    def stop(self):
+        self.process.terminate()
+        try:
+            status = self.process.wait(timeout=PATIENCE)
+        finally:
+            self.process.kill()
+            self.process.wait()
+            self.output.close()
+        assert status == 0, self.error_log()

@@ -1,0 +1,102 @@
+"""A real Prometheus over data that promtool wrote, on a loopback port."""
+import http.client
+import json
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import urllib.parse
+
+from .waiting import PATIENCE, wait_until
+
+
+def _free_port():
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def openmetrics(name, series, end=None):
+    """Text for promtool: `series` is a list of (labels, [(unix time, value), ...]) of one counter."""
+    family = name.removesuffix("_total")
+    lines = [f"# TYPE {family} counter"]
+    for labels, samples in series:
+        text = ",".join(f'{key}="{value}"' for key, value in labels.items())
+        lines += [f"{name}{{{text}}} {value} {when}" for when, value in samples]
+    return "\n".join(lines) + "\n"
+
+
+def steady(start, end, per_second, step=300):
+    """A counter that grows evenly."""
+    return [(when, (when - start) * per_second) for when in range(start, end + 1, step)]
+
+
+class Prometheus:
+    def __init__(self, directory, metrics):
+        """`metrics`: OpenMetrics text without its end."""
+        self.directory = pathlib.Path(directory)
+        self.directory.mkdir()
+        self.data = self.directory / "data"
+        self._fill(metrics)
+        (self.directory / "prometheus.yml").write_text("global: {}\n")
+        self.log = open(self.directory / "prometheus.log", "w+b")
+        self.process = None
+        wait_until(self._start, "Prometheus to find a free port")
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def _fill(self, metrics):
+        source = self.directory / "data.om"
+        source.write_text(metrics + "# EOF\n")
+        # Long blocks: two seconds for a month instead of minutes.
+        subprocess.run(["promtool", "tsdb", "create-blocks-from", "openmetrics", "--max-block-duration=744h",
+                        str(source), str(self.data)], check=True, stdout=subprocess.PIPE,
+                       stderr=subprocess.STDOUT, timeout=6 * PATIENCE)
+
+    def _start(self):
+        """Starts it on a port that was free a moment ago; false when somebody else was quicker."""
+        self.port = _free_port()
+        command = ["prometheus", f"--config.file={self.directory}/prometheus.yml",
+                   f"--storage.tsdb.path={self.data}", "--storage.tsdb.retention.time=100y",
+                   f"--web.listen-address=127.0.0.1:{self.port}", "--log.level=warn"]
+        self.process = subprocess.Popen(command, cwd=self.directory, stdin=subprocess.DEVNULL, stdout=self.log,
+                                        stderr=self.log, env={"PATH": os.environ["PATH"]})
+        wait_until(lambda: self.process.poll() is not None or self._is_ready(), "Prometheus to be ready")
+        if self.process.poll() is None:
+            return True
+        size = os.fstat(self.log.fileno()).st_size
+        text = os.pread(self.log.fileno(), size, 0).decode()
+        assert "address already in use" in text, text
+        return False
+
+    def _get(self, path):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return response.status, response.read()
+        finally:
+            connection.close()
+
+    def _is_ready(self):
+        try:
+            return self._get("/-/ready")[0] == 200
+        except OSError:
+            return False
+
+    def query(self, query, time):
+        """What Prometheus itself says: the sum of an instant vector."""
+        status, body = self._get("/api/v1/query?" + urllib.parse.urlencode({"query": query, "time": time}))
+        assert status == 200, body
+        return sum(float(sample["value"][1]) for sample in json.loads(body)["data"]["result"])
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(timeout=PATIENCE)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait(timeout=PATIENCE)
+        self.log.close()
+        shutil.rmtree(self.data, ignore_errors=True)

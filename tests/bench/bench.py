@@ -19,7 +19,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 
-from harness.client import ADMIN  # noqa: E402
+from harness.client import ADMIN, PASSWORD, USER  # noqa: E402
 from harness.fcgi import ask  # noqa: E402
 
 PAIRS = 5
@@ -32,7 +32,7 @@ class Program:
         self.folder = tempfile.TemporaryDirectory(prefix="om-")
         self.address = self.folder.name + "/app.sock"
         settings = {
-            "OSCAR_USERNAME": "oscar", "OSCAR_PASSWORD": "secret", "PROMETHEUS_URL": "none",
+            "OSCAR_USERNAME": USER, "OSCAR_PASSWORD": PASSWORD, "PROMETHEUS_URL": "none",
             "OSCAR_METRICS_LOG_FILES": f"{sample}/logs/oscar/manager.log*",
             "OSCAR_METRICS_EXPOSED_LOG_FILES": f"{sample}/logs/ingress/access.log*",
             "OSCAR_METRICS_LOG_TIMEZONE": "Europe/Madrid", "OSCAR_METRICS_SERVICES_DIR": f"{sample}/services"}

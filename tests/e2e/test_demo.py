@@ -44,7 +44,7 @@ class Demo:
             if serving := re.search(r"serving at (\S+),", line):
                 self.url = serving[1]
                 return
-        self.process.wait(PATIENCE)
+        self.end(signal.SIGTERM)
         raise AssertionError(self.output)
 
     def ask(self, target):
@@ -58,7 +58,8 @@ class Demo:
         """As a terminal does on Ctrl-C: all processes of the group get the signal."""
         if self.process.poll() is None:
             os.killpg(self.process.pid, how)
-        self.output += self.process.stdout.read()
+        with self.process.stdout as rest:
+            self.output += rest.read()
         return self.process.wait(PATIENCE)
 
 

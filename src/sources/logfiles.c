@@ -238,11 +238,12 @@ static bool read_some(struct logfiles *files)
 
     while (!files->full && files->at < logset_count(files->set)) {
         const struct logfile *file = logset_file(files->set, files->at);
-        int64_t before = files->position;
+        int64_t before;
         bool more;
 
         if (!files->reading)
             begin_file(files, file);
+        before = files->position;
         more = read_piece(files, file);
         files->position = logreader_position(files->reader);
         files->tally->bytes += (uint64_t)(files->position - before);

@@ -178,9 +178,8 @@ static void note_end(struct logfiles *files, const struct logfile *file)
         status_note(status, STATUS_PARTIAL, "%s was cut while it was read", file->path);
         break;
     case LOGREADER_UNREADABLE:
-        if (strerror_r(logreader_error(files->reader), why, sizeof(why)) != 0)
-            why[0] = '\0';
-        status_note(status, STATUS_PARTIAL, "cannot read %s: %s", file->path, why);
+        status_note(status, STATUS_PARTIAL, "cannot read %s: %s", file->path,
+                    strerror_r(logreader_error(files->reader), why, sizeof(why)));
         break;
     }
     if (files->long_lines > 0)

@@ -241,9 +241,8 @@ static void note_problem(struct source_status *status, enum status_level level, 
         status_note(status, level, "%s is not a regular file", problem->path);
         return;
     }
-    if (strerror_r(problem->error, why, sizeof(why)) != 0)
-        why[0] = '\0';
-    status_note(status, level, "cannot open %s: %s", problem->path, why);
+    status_note(status, level, "cannot open %s: %s", problem->path,
+                strerror_r(problem->error, why, sizeof(why)));
 }
 
 /* Said of the last round only: what is still so then. */

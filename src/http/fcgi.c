@@ -49,9 +49,9 @@ bool fcgi_init(void)
     return FCGX_Init() == 0;
 }
 
-bool fcgi_serve(int connection, fcgi_handler *handler, void *context)
+bool fcgi_serve(int connection, bool nul, fcgi_handler *handler, void *context)
 {
-    struct fcgi_exchange exchange = {.exchange.ops = &fcgi_ops};
+    struct fcgi_exchange exchange = {.exchange = {&fcgi_ops, nul}};
     FCGX_Request *request = &exchange.request;
 
     if (FCGX_InitRequest(request, -1, 0) != 0)

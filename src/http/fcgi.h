@@ -12,7 +12,8 @@ bool fcgi_init(void);
 typedef void fcgi_handler(void *context, struct exchange *exchange);
 
 /* Reads one request from a connection, has it handled, and sends the answer. True: the connection is still
- * open and the caller's; false: it is closed. */
-bool fcgi_serve(int connection, fcgi_handler *handler, void *context);
+ * open and the caller's; false: it is closed. `nul`: a parameter holds a NUL, of which libfcgi gives the
+ * beginning only. */
+bool fcgi_serve(int connection, bool nul, fcgi_handler *handler, void *context);
 
 #endif

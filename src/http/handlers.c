@@ -69,13 +69,11 @@ static enum stage check_question(struct request *request)
     return wrong ? respond_bad_request(request, wrong) : GO_ON;
 }
 
-/* Only a whole inventory can say that there is no such owner. */
+/* The inventory may be missing: the shared owner is there all the same. */
 static enum stage read_owners(struct request *request, struct report *report, struct owners *owners)
 {
     if (gather_sources(request, 1u << SOURCE_INVENTORY, report) == ANSWERED)
         return ANSWERED;
-    if (report->inventory.status.level == STATUS_MISSING)
-        return respond_text(request, 503, "service inventory unavailable");
     *owners = owners_of(request->arena, &report->inventory,
                         settings_text(request->settings, OSCAR_SERVICES_NAMESPACE));
     return GO_ON;
@@ -91,6 +89,7 @@ static enum stage limit_to_owner(struct request *request, struct report *report)
     if (read_owners(request, report, &owners) == ANSWERED)
         return ANSWERED;
     owner = owners_find(&owners, request->question.owner);
+    /* Only a whole inventory can say that there is no such owner. */
     if (owner == NULL)
         return report->inventory.status.level == STATUS_OK
                    ? respond_text(request, 404, "metrics owner not found")
@@ -150,6 +149,9 @@ enum stage handle_owners(struct request *request)
     struct owners owners;
     struct buf body;
 
+    request->question.kind = REPORT_OWNERS;
+    if (check_question(request) == ANSWERED)
+        return ANSWERED;
     if (read_owners(request, &report, &owners) == GO_ON) {
         const struct header headers[] = {complete_header(request, &report), {NULL, NULL}};
 

@@ -147,10 +147,13 @@ static void make_room(struct lobby *lobby)
     pthread_mutex_unlock(&lobby->lists);
 }
 
+static const struct arrival nobody = {-1, false};
+
 /* Accepts one connection; gives it when its request is already there. */
-static int receive(struct lobby *lobby)
+static struct arrival receive(struct lobby *lobby)
 {
     int fd = accept4(lobby->listening, NULL, NULL, SOCK_CLOEXEC);
+    enum record_verdict verdict;
 
     if (fd < 0) {
         /* Without a free descriptor the socket stays readable: no spinning until one is given back. */
@@ -160,22 +163,20 @@ static int receive(struct lobby *lobby)
             log_event(LOG_ERROR, "no descriptor for a new connection", NULL);
             nanosleep(&pause, NULL);
         }
-        return -1;
+        return nobody;
     }
     set_timeout(fd, SO_RCVTIMEO, RECEIVE_SECONDS);
     set_timeout(fd, SO_SNDTIMEO, SEND_SECONDS);
-    switch (look_at(lobby, fd)) {
-    case RECORD_READY:
-        return fd;
-    case RECORD_MORE:
-        make_room(lobby);
-        take_in(lobby, &lobby->arriving, fd);
-        return -1;
-    case RECORD_WRONG:
-        break;
+    verdict = look_at(lobby, fd);
+    if (verdict == RECORD_READY || verdict == RECORD_NUL)
+        return (struct arrival){fd, verdict == RECORD_NUL};
+    if (verdict == RECORD_WRONG) {
+        close(fd);
+        return nobody;
     }
-    close(fd);
-    return -1;
+    make_room(lobby);
+    take_in(lobby, &lobby->arriving, fd);
+    return nobody;
 }
 
 /* Throws away what a leaving peer still sends; true when it has closed its side. */
@@ -190,9 +191,9 @@ static bool drain(struct lobby *lobby, int fd)
 }
 
 /* Something new from a guest: gives its connection when the request is now there. */
-static int attend(struct lobby *lobby, struct guest *guest)
+static struct arrival attend(struct lobby *lobby, struct guest *guest)
 {
-    int ready = -1;
+    struct arrival arrival = nobody;
 
     pthread_mutex_lock(&lobby->lists);
     if (guest->queue == &lobby->leaving) {
@@ -201,13 +202,13 @@ static int attend(struct lobby *lobby, struct guest *guest)
     } else {
         enum record_verdict verdict = look_at(lobby, guest->fd);
 
-        if (verdict == RECORD_READY)
-            ready = let_go(lobby, guest);
+        if (verdict == RECORD_READY || verdict == RECORD_NUL)
+            arrival = (struct arrival){let_go(lobby, guest), verdict == RECORD_NUL};
         else if (verdict == RECORD_WRONG)
             close_guest(lobby, guest);
     }
     pthread_mutex_unlock(&lobby->lists);
-    return ready;
+    return arrival;
 }
 
 /* Closes those whose time is over; how long until the next one's is (-1: there is none). */
@@ -227,14 +228,14 @@ static int send_away(struct lobby *lobby)
     return (int)next;
 }
 
-int lobby_next(struct lobby *lobby)
+struct arrival lobby_next(struct lobby *lobby)
 {
     struct epoll_event event;
-    int ready = -1;
+    struct arrival arrival = nobody;
     bool open = true;
 
     pthread_mutex_lock(&lobby->turn);
-    while (open && ready < 0) {
+    while (open && arrival.connection < 0) {
         /* One event at a time: what is left over stays the kernel's, also for the thread that comes next. */
         int count = epoll_wait(lobby->epoll, &event, 1, send_away(lobby));
 
@@ -243,12 +244,12 @@ int lobby_next(struct lobby *lobby)
         if (event.data.ptr == &lobby->stop)
             open = false;
         else if (event.data.ptr == &lobby->listening)
-            ready = receive(lobby);
+            arrival = receive(lobby);
         else
-            ready = attend(lobby, event.data.ptr);
+            arrival = attend(lobby, event.data.ptr);
     }
     pthread_mutex_unlock(&lobby->turn);
-    return ready;
+    return arrival;
 }
 
 void lobby_leave(struct lobby *lobby, int connection)

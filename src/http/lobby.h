@@ -21,15 +21,20 @@ enum {
 struct lobby *lobby_new(int listening);
 void lobby_free(struct lobby *lobby); /* closes the guests; NULL is allowed */
 
-/* The next connection whose request has arrived; the caller closes it or gives it to lobby_leave(). -1 once
- * lobby_close() was called. */
-int lobby_next(struct lobby *lobby);
+/* A connection whose request has arrived. */
+struct arrival {
+    int connection; /* -1: lobby_close() was called */
+    bool nul;       /* a parameter holds a NUL, behind which the server's library does not look */
+};
+
+/* The next one; the caller closes the connection or gives it to lobby_leave(). */
+struct arrival lobby_next(struct lobby *lobby);
 
 /* Takes leave of a served connection without holding the worker up: closes it when the peer is done or after
  * a while. Over TCP, closing at once would throw away what the peer has not read yet. */
 void lobby_leave(struct lobby *lobby, int connection);
 
-/* No connection is accepted any more; every lobby_next() gives -1. Safe from any thread. */
+/* No connection is accepted any more; every lobby_next() ends. Safe from any thread. */
 void lobby_close(struct lobby *lobby);
 
 #endif

@@ -2,10 +2,58 @@
  * padding. */
 #include "http/record.h"
 
+#include <stdint.h>
+#include <string.h>
+
 enum { HEADER_BYTES = 8, VERSION = 1, TYPE_BEGIN = 1, TYPE_ABORT = 2, TYPE_PARAMS = 4 };
+
+/* Reads name-value pairs (section 3.4) piece by piece: lengths of one byte, or of four with the high bit set.
+ */
+struct pairs {
+    uint32_t length[2]; /* of the name, of the value */
+    unsigned which;     /* of the two lengths, the one being read; 2: inside the bytes */
+    unsigned more;      /* bytes of a long length that are still to come */
+    bool nul;
+};
+
+static void read_length(struct pairs *pairs, unsigned char byte)
+{
+    uint32_t *length = &pairs->length[pairs->which];
+
+    if (pairs->more > 0) {
+        *length = *length << 8 | byte;
+        pairs->more--;
+    } else {
+        *length = byte & 0x7fu;
+        pairs->more = byte & 0x80u ? 3 : 0;
+    }
+    if (pairs->more == 0)
+        pairs->which++;
+}
+
+static void read_pairs(struct pairs *pairs, struct text bytes)
+{
+    while (bytes.length > 0) {
+        uint64_t left = (uint64_t)pairs->length[0] + pairs->length[1];
+        size_t take = left < bytes.length ? (size_t)left : bytes.length;
+
+        if (pairs->which < 2) {
+            read_length(pairs, (unsigned char)bytes.data[0]);
+            bytes = text_skip(bytes, 1);
+        } else {
+            pairs->nul |= take > 0 && memchr(bytes.data, '\0', take) != NULL;
+            pairs->length[0] = (uint32_t)(left - take);
+            pairs->length[1] = 0;
+            bytes = text_skip(bytes, take);
+        }
+        if (pairs->which == 2 && pairs->length[0] == 0 && pairs->length[1] == 0)
+            pairs->which = 0;
+    }
+}
 
 enum record_verdict record_look(struct text bytes)
 {
+    struct pairs pairs = {0};
     bool begun = false;
 
     while (bytes.length >= HEADER_BYTES) {
@@ -22,9 +70,11 @@ enum record_verdict record_look(struct text bytes)
         if (id != 0 && header[1] == TYPE_ABORT)
             return RECORD_WRONG;
         if (id != 0 && header[1] == TYPE_PARAMS && content == 0)
-            return RECORD_READY;
+            return pairs.nul ? RECORD_NUL : RECORD_READY;
         if (bytes.length < whole)
             return RECORD_MORE;
+        if (id != 0 && header[1] == TYPE_PARAMS)
+            read_pairs(&pairs, (struct text){bytes.data + HEADER_BYTES, content});
         bytes = text_skip(bytes, whole);
     }
     return RECORD_MORE;

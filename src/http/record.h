@@ -11,6 +11,7 @@
 enum record_verdict {
     RECORD_MORE,  /* not yet: wait for more */
     RECORD_READY, /* all parameters are there, up to the empty record that ends them */
+    RECORD_NUL,   /* the same, but one of them holds a NUL, which libfcgi would end it at */
     RECORD_WRONG, /* no FastCGI, or an order that nobody sends: close */
 };
 

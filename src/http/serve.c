@@ -15,6 +15,12 @@ struct text request_parameter(const struct request *request, const char *name)
     return text_of(request->exchange->ops->parameter(request->exchange, name));
 }
 
+/* No web server passes a NUL on; what else a parameter holds is for those who read it. */
+static enum stage check_bytes(struct request *request)
+{
+    return request->exchange->nul ? respond_bad_request(request, "invalid request") : GO_ON;
+}
+
 static enum stage check_method(struct request *request)
 {
     static const struct header allow[] = {{"Allow", "GET, HEAD"}, {NULL, NULL}};
@@ -52,7 +58,8 @@ static void write_log(const struct request *request)
     snprintf(ms, sizeof(ms), "%lld", (long long)(clock_ms() - request->began));
     log_event(LOG_INFO, request->status ? "request" : "client went away", "method",
               arena_string(request->arena, request->method), "path",
-              arena_string(request->arena, request->path), "status", status, "ms", ms, request->complete ? "complete" : NULL, request->complete, NULL);
+              arena_string(request->arena, request->path), "status", status, "ms", ms,
+              request->complete ? "complete" : NULL, request->complete, NULL);
 }
 
 void serve(const struct server *server, const struct worker_memory *memory, struct exchange *exchange)
@@ -72,7 +79,8 @@ void serve(const struct server *server, const struct worker_memory *memory, stru
     /* A twentieth of the time is kept for writing the answer down. */
     request.deadline = request.began + settings_number(settings, OSCAR_METRICS_DEADLINE) / 20 * 19;
 
-    if (check_method(&request) == GO_ON && find_route(&request) == GO_ON && authenticate(&request) == GO_ON)
+    if (check_bytes(&request) == GO_ON && check_method(&request) == GO_ON && find_route(&request) == GO_ON &&
+        authenticate(&request) == GO_ON)
         request.route->handler(&request);
 
     write_log(&request);

@@ -35,11 +35,11 @@ static void *work(void *context)
 {
     struct pool *pool = context;
     struct worker worker = {pool->server, {arena_new(), fetcher_new()}};
-    int connection;
+    struct arrival arrival;
 
-    while ((connection = lobby_next(pool->lobby)) >= 0)
-        if (fcgi_serve(connection, handle, &worker))
-            lobby_leave(pool->lobby, connection);
+    while ((arrival = lobby_next(pool->lobby)).connection >= 0)
+        if (fcgi_serve(arrival.connection, arrival.nul, handle, &worker))
+            lobby_leave(pool->lobby, arrival.connection);
     fetcher_free(worker.memory.fetcher);
     arena_free(worker.memory.arena);
     return NULL;

@@ -47,6 +47,23 @@ static void ready_only_with_all_parameters(void **state)
     assert_int_equal(look(after, 5, 0), RECORD_READY);
 }
 
+static void a_nul_in_a_parameter_is_seen_wherever_records_are_cut(void **state)
+{
+    /* QUERY_STRING = "a\0b", name with a long length; then the same bytes in two records */
+    const struct piece nul[] = {PIECE(begin), PIECE("\1\4\0\1\0\24\0\0\200\0\0\14\3QUERY_STRINGa\0b"),
+                                PIECE(params_end)};
+    const struct piece cut[] = {PIECE(begin), PIECE("\1\4\0\1\0\3\0\0\200\0\0"),
+                                PIECE("\1\4\0\1\0\21\0\0\14\3QUERY_STRINGa\0b"), PIECE(params_end)};
+    const struct piece empty[] = {PIECE(begin), PIECE("\1\4\0\1\0\3\0\0\1\0A"),
+                                  PIECE("\1\4\0\1\0\5\0\0\1\200\0\0\0"), PIECE("\1\4\0\1\0\1\0\0B"),
+                                  PIECE(params_end)};
+
+    (void)state;
+    assert_int_equal(look(nul, 3, 0), RECORD_NUL);
+    assert_int_equal(look(cut, 4, 0), RECORD_NUL);
+    assert_int_equal(look(empty, 5, 0), RECORD_READY); /* lengths of zero are no NULs */
+}
+
 static void what_no_web_server_sends_is_wrong(void **state)
 {
     const struct piece http[] = {PIECE("GET / HTTP/1.1\r\n\r\n")}, no_begin[] = {PIECE(params)},
@@ -63,6 +80,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ready_only_with_all_parameters),
+        cmocka_unit_test(a_nul_in_a_parameter_is_seen_wherever_records_are_cut),
         cmocka_unit_test(what_no_web_server_sends_is_wrong),
     };
 

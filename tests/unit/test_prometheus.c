@@ -20,93 +20,92 @@
 #define MATRIX(series) "{\"status\":\"success\",\"data\":{\"resultType\":\"matrix\",\"result\":[" series "]}}"
 #define NOT_JSON       "CPU query: the answer is not Prometheus' JSON"
 
+static const struct {
+    const char *body;
+    long http;
+    bool success;
+    double value;
+    const char *notes; /* NULL: all is well */
+    int line;
+} answer_rows[] = {
+    {VECTOR(SAMPLE("2.5")), 200, true, 2.5, NULL, __LINE__},
+    {VECTOR(SAMPLE("2.5") "," SAMPLE("1e-1")), 200, true, 2.6, NULL, __LINE__},
+    {VECTOR(""), 200, true, 0, NULL, __LINE__},
+    {VECTOR(SAMPLE("-0")), 200, true, 0, NULL, __LINE__},
+    {VECTOR(SAMPLE("-1.5E+2")), 200, true, -150, NULL, __LINE__},
+    {SCALAR("[1767225600.123,\"3\"]"), 200, true, 3, NULL, __LINE__},
+    {MATRIX("{\"metric\":{},\"values\":[[1,\"1\"],[2,\"4\"]]},{\"metric\":{},\"values\":[[1,\"8\"]]}"), 200,
+     true, 12, NULL, __LINE__},
+    {MATRIX("{\"metric\":{},\"values\":[]}"), 200, true, 0, NULL, __LINE__},
+    {VECTOR(SAMPLE("NaN") "," SAMPLE("+Inf") "," SAMPLE("2")), 200, true, 2,
+     "CPU query: samples left out that are NaN or infinite: 2", __LINE__},
+    {SCALAR("[1,\"NaN\"]"), 200, true, 0, "CPU query: samples left out that are NaN or infinite: 1",
+     __LINE__},
+    {VECTOR(SAMPLE("1e999") "," SAMPLE("2")), 200, true, 2,
+     "CPU query: samples left out that are NaN or infinite: 1", __LINE__},
+    {VECTOR(SAMPLE("1e308") "," SAMPLE("1e308")), 200, false, 0, "CPU query: the sum is too large", __LINE__},
+    {VECTOR(SAMPLE("0x10")), 200, false, 0, "CPU query: the result is no number (vector)", __LINE__},
+    {VECTOR(SAMPLE(" 1")), 200, false, 0, "CPU query: the result is no number (vector)", __LINE__},
+    {VECTOR(SAMPLE("1.")), 200, false, 0, "CPU query: the result is no number (vector)", __LINE__},
+    {VECTOR(SAMPLE("")), 200, false, 0, "CPU query: the result is no number (vector)", __LINE__},
+    {VECTOR(SAMPLE("1\\u00002")), 200, false, 0, "CPU query: the result is no number (vector)", __LINE__},
+    {VECTOR("{\"metric\":{},\"value\":[1,2]}"), 200, false, 0, "CPU query: the result is no number (vector)",
+     __LINE__},
+    {VECTOR("{\"metric\":{},\"histogram\":[1,{}]}"), 200, false, 0,
+     "CPU query: the result is no number (vector)", __LINE__},
+    {VECTOR("7"), 200, false, 0, "CPU query: the result is no number (vector)", __LINE__},
+    {MATRIX("{\"metric\":{},\"values\":[[1,\"1\",\"2\"]]}"), 200, false, 0,
+     "CPU query: the result is no number (matrix)", __LINE__},
+    {"{\"status\":\"success\",\"data\":{\"resultType\":\"string\",\"result\":[1,\"2\"]}}", 200, false, 0,
+     "CPU query: the result is no number (string)", __LINE__},
+    {"{\"status\":\"success\",\"data\":{\"resultType\":\"vector\",\"result\":null}}", 200, false, 0,
+     "CPU query: the result is no number (vector)", __LINE__},
+    {"{\"status\":\"success\",\"data\":{}}", 200, false, 0, "CPU query: the answer has no result", __LINE__},
+    {"{\"status\":\"success\"}", 200, false, 0, "CPU query: the answer has no result", __LINE__},
+    {"{\"status\":\"success\",\"warnings\":[\"a\",\"b\\nc\",1],\"data\":{\"resultType\":\"scalar\","
+     "\"result\":[1,\"2\"]}}",
+     200, true, 2, "CPU query: warning: a; CPU query: warning: b c; CPU query: a warning", __LINE__},
+    {"{\"status\":\"success\",\"infos\":[\"a\"],\"warnings\":[],\"data\":{\"resultType\":\"scalar\","
+     "\"result\":[1,\"2\"]}}",
+     200, true, 2, NULL, __LINE__},
+    {"{\"status\":\"error\",\"errorType\":\"bad_data\",\"error\":\"parse\\terror\"}", 400, false, 0,
+     "CPU query: HTTP 400: bad_data: parse error", __LINE__},
+    {"{\"status\":\"error\",\"errorType\":\"timeout\",\"error\":\"x\"}", 503, false, 0,
+     "CPU query: HTTP 503: timeout: x", __LINE__},
+    {"{\"status\":\"error\",\"errorType\":\"execution\",\"error\":\"x\"}", 200, false, 0,
+     "CPU query: execution: x", __LINE__},
+    {"{\"status\":\"error\"}", 422, false, 0, "CPU query: HTTP 422: error: no reason given", __LINE__},
+    {VECTOR(SAMPLE("1")), 503, false, 0, "CPU query: HTTP 503", __LINE__},
+    {"Unauthorized", 401, false, 0, "CPU query: HTTP 401", __LINE__},
+    {"", 302, false, 0, "CPU query: HTTP 302: redirects are not followed", __LINE__},
+    {"<html>Grafana</html>", 200, false, 0, NOT_JSON, __LINE__},
+    {"", 200, false, 0, NOT_JSON, __LINE__},
+    {"[]", 200, false, 0, NOT_JSON, __LINE__},
+    {"{\"status\":\"success\",\"data\":{\"resultType\":\"sca", 200, false, 0, NOT_JSON, __LINE__},
+    {"{'status':'success','data':{'resultType':'scalar','result':[1,'2']}}", 200, false, 0, NOT_JSON,
+     __LINE__},
+    {SCALAR("[NaN,\"1\"]"), 200, false, 0, NOT_JSON, __LINE__},
+    {SCALAR("[1,\"1\"]") "x", 200, false, 0, NOT_JSON, __LINE__},
+    {SCALAR("[1,\"\xff\"]"), 200, false, 0, NOT_JSON, __LINE__},
+};
+
 static void answers_are_read(void **state)
 {
-    static const struct {
-        const char *body;
-        long http;
-        bool success;
-        double value;
-        const char *notes; /* NULL: all is well */
-        int line;
-    } rows[] = {
-        {VECTOR(SAMPLE("2.5")), 200, true, 2.5, NULL, __LINE__},
-        {VECTOR(SAMPLE("2.5") "," SAMPLE("1e-1")), 200, true, 2.6, NULL, __LINE__},
-        {VECTOR(""), 200, true, 0, NULL, __LINE__},
-        {VECTOR(SAMPLE("-0")), 200, true, 0, NULL, __LINE__},
-        {VECTOR(SAMPLE("-1.5E+2")), 200, true, -150, NULL, __LINE__},
-        {SCALAR("[1767225600.123,\"3\"]"), 200, true, 3, NULL, __LINE__},
-        {MATRIX("{\"metric\":{},\"values\":[[1,\"1\"],[2,\"4\"]]},{\"metric\":{},\"values\":[[1,\"8\"]]}"),
-         200, true, 12, NULL, __LINE__},
-        {MATRIX("{\"metric\":{},\"values\":[]}"), 200, true, 0, NULL, __LINE__},
-        {VECTOR(SAMPLE("NaN") "," SAMPLE("+Inf") "," SAMPLE("2")), 200, true, 2,
-         "CPU query: samples left out that are NaN or infinite: 2", __LINE__},
-        {SCALAR("[1,\"NaN\"]"), 200, true, 0, "CPU query: samples left out that are NaN or infinite: 1",
-         __LINE__},
-        {VECTOR(SAMPLE("1e999") "," SAMPLE("2")), 200, true, 2,
-         "CPU query: samples left out that are NaN or infinite: 1", __LINE__},
-        {VECTOR(SAMPLE("1e308") "," SAMPLE("1e308")), 200, false, 0, "CPU query: the sum is too large",
-         __LINE__},
-        {VECTOR(SAMPLE("0x10")), 200, false, 0, "CPU query: the result is no number (vector)", __LINE__},
-        {VECTOR(SAMPLE(" 1")), 200, false, 0, "CPU query: the result is no number (vector)", __LINE__},
-        {VECTOR(SAMPLE("1.")), 200, false, 0, "CPU query: the result is no number (vector)", __LINE__},
-        {VECTOR(SAMPLE("")), 200, false, 0, "CPU query: the result is no number (vector)", __LINE__},
-        {VECTOR(SAMPLE("1\\u00002")), 200, false, 0, "CPU query: the result is no number (vector)", __LINE__},
-        {VECTOR("{\"metric\":{},\"value\":[1,2]}"), 200, false, 0,
-         "CPU query: the result is no number (vector)", __LINE__},
-        {VECTOR("{\"metric\":{},\"histogram\":[1,{}]}"), 200, false, 0,
-         "CPU query: the result is no number (vector)", __LINE__},
-        {VECTOR("7"), 200, false, 0, "CPU query: the result is no number (vector)", __LINE__},
-        {MATRIX("{\"metric\":{},\"values\":[[1,\"1\",\"2\"]]}"), 200, false, 0,
-         "CPU query: the result is no number (matrix)", __LINE__},
-        {"{\"status\":\"success\",\"data\":{\"resultType\":\"string\",\"result\":[1,\"2\"]}}", 200, false, 0,
-         "CPU query: the result is no number (string)", __LINE__},
-        {"{\"status\":\"success\",\"data\":{\"resultType\":\"vector\",\"result\":null}}", 200, false, 0,
-         "CPU query: the result is no number (vector)", __LINE__},
-        {"{\"status\":\"success\",\"data\":{}}", 200, false, 0, "CPU query: the answer has no result",
-         __LINE__},
-        {"{\"status\":\"success\"}", 200, false, 0, "CPU query: the answer has no result", __LINE__},
-        {"{\"status\":\"success\",\"warnings\":[\"a\",\"b\\nc\",1],\"data\":{\"resultType\":\"scalar\","
-         "\"result\":[1,\"2\"]}}",
-         200, true, 2, "CPU query: warning: a; CPU query: warning: b c; CPU query: a warning", __LINE__},
-        {"{\"status\":\"success\",\"infos\":[\"a\"],\"warnings\":[],\"data\":{\"resultType\":\"scalar\","
-         "\"result\":[1,\"2\"]}}",
-         200, true, 2, NULL, __LINE__},
-        {"{\"status\":\"error\",\"errorType\":\"bad_data\",\"error\":\"parse\\terror\"}", 400, false, 0,
-         "CPU query: HTTP 400: bad_data: parse error", __LINE__},
-        {"{\"status\":\"error\",\"errorType\":\"timeout\",\"error\":\"x\"}", 503, false, 0,
-         "CPU query: HTTP 503: timeout: x", __LINE__},
-        {"{\"status\":\"error\",\"errorType\":\"execution\",\"error\":\"x\"}", 200, false, 0,
-         "CPU query: execution: x", __LINE__},
-        {"{\"status\":\"error\"}", 422, false, 0, "CPU query: HTTP 422: error: no reason given", __LINE__},
-        {VECTOR(SAMPLE("1")), 503, false, 0, "CPU query: HTTP 503", __LINE__},
-        {"Unauthorized", 401, false, 0, "CPU query: HTTP 401", __LINE__},
-        {"", 302, false, 0, "CPU query: HTTP 302: redirects are not followed", __LINE__},
-        {"<html>Grafana</html>", 200, false, 0, NOT_JSON, __LINE__},
-        {"", 200, false, 0, NOT_JSON, __LINE__},
-        {"[]", 200, false, 0, NOT_JSON, __LINE__},
-        {"{\"status\":\"success\",\"data\":{\"resultType\":\"sca", 200, false, 0, NOT_JSON, __LINE__},
-        {"{'status':'success','data':{'resultType':'scalar','result':[1,'2']}}", 200, false, 0, NOT_JSON,
-         __LINE__},
-        {SCALAR("[NaN,\"1\"]"), 200, false, 0, NOT_JSON, __LINE__},
-        {SCALAR("[1,\"1\"]") "x", 200, false, 0, NOT_JSON, __LINE__},
-        {SCALAR("[1,\"\xff\"]"), 200, false, 0, NOT_JSON, __LINE__},
-    };
     struct arena *arena = arena_new();
 
     (void)state;
-    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    for (size_t i = 0; i < COUNT_OF(answer_rows); i++) {
         struct source_status status;
         double value = 0;
         bool success;
         const char *notes;
 
         status_init(&status, arena, "prometheus");
-        success = prometheus_read(text_of(rows[i].body), rows[i].http, "CPU", &value, &status);
+        success = prometheus_read(text_of(answer_rows[i].body), answer_rows[i].http, "CPU", &value, &status);
         notes = status_notes(&status);
-        if (success != rows[i].success || memcmp(&value, &rows[i].value, sizeof(value)) != 0 ||
-            strcmp(notes ? notes : "", rows[i].notes ? rows[i].notes : "") != 0)
-            fail_msg("row of line %d: %d %.17g %s", rows[i].line, success, value, notes ? notes : "");
+        if (success != answer_rows[i].success || memcmp(&value, &answer_rows[i].value, sizeof(value)) != 0 ||
+            strcmp(notes ? notes : "", answer_rows[i].notes ? answer_rows[i].notes : "") != 0)
+            fail_msg("row of line %d: %d %.17g %s", answer_rows[i].line, success, value, notes ? notes : "");
     }
     arena_free(arena);
 }
@@ -288,6 +287,25 @@ static void all_that_is_wanted_fails(void **state)
     http_server_stop(server);
 }
 
+static void notes_of_the_cpu_query_come_first(void **state)
+{
+    static const struct http_reply replies[] = {{.bytes = "HTTP/1.1 503 No\r\n\r\n"},
+                                                {.bytes = "HTTP/1.1 503 No\r\n\r\n"}};
+
+    (void)state;
+    for (int i = 0; i < 8; i++) { /* whichever comes first */
+        struct http_server *server = http_server_start(replies, 2, 2);
+        struct fixture f;
+
+        set_up(&f, &(struct variables){.url = http_server_url(server)});
+        start(&f, true, true);
+        run_to_the_end(&f);
+        assert_string_equal(outcome(&f), "missing 0 0 CPU query: HTTP 503; GPU query: HTTP 503");
+        tear_down(&f);
+        http_server_stop(server);
+    }
+}
+
 static void nothing_is_asked_when_it_cannot_be(void **state)
 {
     static const struct {
@@ -414,6 +432,7 @@ int main(void)
         cmocka_unit_test(both_queries_run_side_by_side),
         cmocka_unit_test(one_of_two_fails),
         cmocka_unit_test(all_that_is_wanted_fails),
+        cmocka_unit_test(notes_of_the_cpu_query_come_first),
         cmocka_unit_test(nothing_is_asked_when_it_cannot_be),
         cmocka_unit_test(times_of_the_query),
         cmocka_unit_test(the_deadline_keeps_what_came),

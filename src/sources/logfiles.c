@@ -82,7 +82,8 @@ static void count_line(struct logfiles *files, struct text line)
     if (result == LOGLINE_COUNTS) {
         struct usage_event add = event_of(&event);
 
-        files->full = !usage_add(files->usage, &add, 1);
+        if (!usage_add(files->usage, &add, 1))
+            files->full = true;
     }
 }
 

@@ -226,7 +226,8 @@ static uint64_t count_of(const struct fixture *f, const char *service)
     return sum;
 }
 
-static void assert_notes(const struct fixture *f, enum status_level level, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static void
+assert_notes(const struct fixture *f, enum status_level level, const char *format, ...)
 {
     const char *notes = status_notes(&f->status);
     char expected[1024];

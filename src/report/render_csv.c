@@ -9,8 +9,8 @@
 #include "util/arena.h"
 
 static const char *const headers[] = {
-    [GROUP_BY_SERVICE] = "key,membership,requests_count_total,requests_count_sync,requests_count_async,"
-                         "requests_count_exposed,unique_users_count,countries\n",
+    [GROUP_BY_SERVICE] = ("key,membership,requests_count_total,requests_count_sync,requests_count_async,"
+                          "requests_count_exposed,unique_users_count,countries\n"),
     [GROUP_BY_USER] = "key,membership,executions_count,countries\n",
     [GROUP_BY_COUNTRY] = "key,membership,executions_count,unique_users_count,countries\n",
 };

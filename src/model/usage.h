@@ -2,7 +2,7 @@
  *
  *     (hour, namespace, service, type, user, country) -> count
  *
- * Lines go in and are forgotten. Strings are kept once and named by numbers; number 0 is the empty string,
+ * Lines go in and are forgotten. One key may have several rows: whoever looks at rows adds up. Strings are kept once and named by numbers; number 0 is the empty string,
  * which stands for "not known". One thread at a time. */
 #ifndef OM_MODEL_USAGE_H
 #define OM_MODEL_USAGE_H

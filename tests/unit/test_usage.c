@@ -108,8 +108,9 @@ static void what_would_go_over_the_cap_is_refused_and_the_rest_stays_right(void 
     usage_free(usage);
 }
 
-static void a_hundred_thousand_rows_keep_their_counts(void **state)
+static void a_hundred_thousand_keys_keep_their_counts_in_any_order_of_hours(void **state)
 {
+    static uint64_t counts[20][5000];
     struct usage *usage = usage_new(64 << 20);
     char name[32];
 
@@ -118,13 +119,36 @@ static void a_hundred_thousand_rows_keep_their_counts(void **state)
         for (int i = 0; i < 100000; i++) {
             struct usage_event e;
 
-            snprintf(name, sizeof(name), "user-%d", i % 5000);
+            snprintf(name, sizeof(name), "%d", i % 5000);
             e = event(i / 5000, USAGE_ASYNC, i % 2 ? "a" : "b", name);
             assert_true(usage_add(usage, &e, 1));
         }
-    assert_int_equal(usage_row_count(usage), 100000);
-    for (size_t i = 0; i < usage_row_count(usage); i++)
-        assert_int_equal(usage_rows(usage)[i].count, 2);
+    for (size_t i = 0; i < usage_row_count(usage); i++) {
+        const struct usage_row *row = &usage_rows(usage)[i];
+        struct text user = usage_string(usage, row->user);
+        int number = 0;
+
+        for (size_t k = 0; k < user.length; k++)
+            number = number * 10 + (user.data[k] - '0');
+        assert_true(text_is(usage_string(usage, row->service), number % 2 ? "a" : "b"));
+        counts[row->hour][number] += row->count;
+    }
+    for (size_t hour = 0; hour < 20; hour++)
+        for (size_t user = 0; user < 5000; user++)
+            assert_int_equal(counts[hour][user], 2);
+    usage_free(usage);
+}
+
+static void lines_that_jump_between_two_hours_share_their_rows(void **state)
+{
+    struct usage *usage = usage_new(1 << 20);
+    struct usage_event one = event(1, USAGE_SYNC, "a", "u"), two = event(2, USAGE_SYNC, "a", "u");
+
+    (void)state;
+    for (int i = 0; i < 1000; i++)
+        assert_true(usage_add(usage, &one, 1) && usage_add(usage, &two, 1));
+    assert_int_equal(usage_row_count(usage), 2);
+    assert_int_equal(usage_rows(usage)[1].count, 1000);
     usage_free(usage);
 }
 
@@ -136,7 +160,8 @@ int main(void)
         cmocka_unit_test(bad_utf8_becomes_one_replacement_a_byte_and_one_string),
         cmocka_unit_test(strings_with_a_nul_are_told_apart),
         cmocka_unit_test(what_would_go_over_the_cap_is_refused_and_the_rest_stays_right),
-        cmocka_unit_test(a_hundred_thousand_rows_keep_their_counts),
+        cmocka_unit_test(a_hundred_thousand_keys_keep_their_counts_in_any_order_of_hours),
+        cmocka_unit_test(lines_that_jump_between_two_hours_share_their_rows),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

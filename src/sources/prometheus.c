@@ -18,6 +18,7 @@ struct prometheus_job;
 struct query {
     struct prometheus_job *job;
     bool wanted, running, answered;
+    struct source_status status; /* its own notes: joined at the end, CPU's first whichever came first */
 };
 
 struct prometheus_job {
@@ -68,7 +69,7 @@ static void take_answer(void *context, const struct fetch_answer *answer)
     struct query *query = context;
     struct prometheus_job *job = query->job;
     size_t kind = (size_t)(query - job->queries);
-    struct source_status *status = &job->out->status;
+    struct source_status *status = &query->status;
 
     query->running = false;
     if (job->settled)
@@ -157,8 +158,16 @@ static void start_queries(struct prometheus_job *job, const struct hours_query *
         if (promql)
             start_query(&job->queries[kind], promql);
         else
-            status_note(status, STATUS_PARTIAL, "%s query: %s", kinds[kind].what, why);
+            status_note(&job->queries[kind].status, STATUS_PARTIAL, "%s query: %s", kinds[kind].what, why);
     }
+}
+
+static void join_status(struct source_status *status, const struct source_status *part)
+{
+    for (size_t i = 0; i < part->note_count && i < STATUS_NOTES_MAX; i++)
+        status_note(status, part->level, "%s", part->notes[i]);
+    if (part->has_time)
+        status_read_at(status, part->last_updated);
 }
 
 /* With no value at all the source is missing, whatever the notes of the single queries said. */
@@ -169,6 +178,7 @@ static void settle(struct prometheus_job *job)
     for (size_t kind = 0; kind < HOURS_KINDS; kind++) {
         wanted += job->queries[kind].wanted;
         answered += job->queries[kind].answered;
+        join_status(&job->out->status, &job->queries[kind].status);
     }
     if (wanted > 0 && answered == 0)
         job->out->status.level = STATUS_MISSING;
@@ -193,8 +203,8 @@ static void prometheus_stop(struct job *base, enum job_stop why)
     if (why == JOB_DEADLINE)
         for (size_t kind = 0; kind < HOURS_KINDS; kind++)
             if (job->queries[kind].running)
-                status_note(&job->out->status, STATUS_PARTIAL, "%s query: no answer before the deadline",
-                            kinds[kind].what);
+                status_note(&job->queries[kind].status, STATUS_PARTIAL,
+                            "%s query: no answer before the deadline", kinds[kind].what);
     settle(job);
 }
 
@@ -207,8 +217,10 @@ struct job *prometheus_start(const struct source_context *context, const struct 
     *out = (struct hours){.value = {0}};
     status_init(&out->status, context->arena, "prometheus");
     *job = (struct prometheus_job){.job = {&ops}, .context = context, .out = out};
-    for (size_t kind = 0; kind < HOURS_KINDS; kind++)
+    for (size_t kind = 0; kind < HOURS_KINDS; kind++) {
         job->queries[kind] = (struct query){.job = job, .wanted = query->wanted[kind]};
+        status_init(&job->queries[kind].status, context->arena, "prometheus");
+    }
     start_queries(job, query);
     return &job->job;
 }

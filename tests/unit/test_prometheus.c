@@ -288,6 +288,25 @@ static void all_that_is_wanted_fails(void **state)
     http_server_stop(server);
 }
 
+static void notes_of_the_cpu_query_come_first(void **state)
+{
+    static const struct http_reply replies[] = {{.bytes = "HTTP/1.1 503 No\r\n\r\n"},
+                                                {.bytes = "HTTP/1.1 503 No\r\n\r\n"}};
+
+    (void)state;
+    for (int i = 0; i < 8; i++) { /* whichever comes first */
+        struct http_server *server = http_server_start(replies, 2, 2);
+        struct fixture f;
+
+        set_up(&f, &(struct variables){.url = http_server_url(server)});
+        start(&f, true, true);
+        run_to_the_end(&f);
+        assert_string_equal(outcome(&f), "missing 0 0 CPU query: HTTP 503; GPU query: HTTP 503");
+        tear_down(&f);
+        http_server_stop(server);
+    }
+}
+
 static void nothing_is_asked_when_it_cannot_be(void **state)
 {
     static const struct {
@@ -414,6 +433,7 @@ int main(void)
         cmocka_unit_test(both_queries_run_side_by_side),
         cmocka_unit_test(one_of_two_fails),
         cmocka_unit_test(all_that_is_wanted_fails),
+        cmocka_unit_test(notes_of_the_cpu_query_come_first),
         cmocka_unit_test(nothing_is_asked_when_it_cannot_be),
         cmocka_unit_test(times_of_the_query),
         cmocka_unit_test(the_deadline_keeps_what_came),

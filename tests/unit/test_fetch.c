@@ -64,88 +64,83 @@ static struct result fetch_once(const struct fetch_request *request)
     return result;
 }
 
+static const struct {
+    struct http_reply reply;
+    enum fetch_outcome outcome;
+    long status;
+    const char *body, *why;
+    int line;
+} outcome_rows[] = {
+    {{.bytes = OK_REPLY}, FETCH_ANSWERED, 200, "ok", "", __LINE__},
+    {{.bytes = "HTTP/1.1 500 Oh\r\nContent-Length: 4\r\n\r\noops"},
+     FETCH_ANSWERED,
+     500,
+     "oops",
+     "",
+     __LINE__},
+    {{.bytes = "HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n"}, FETCH_ANSWERED, 404, "", "", __LINE__},
+    {{.bytes = "HTTP/1.1 200 OK\r\n\r\nuntil the end"}, FETCH_ANSWERED, 200, "until the end", "", __LINE__},
+    {{.bytes = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n"},
+     FETCH_ANSWERED,
+     200,
+     "abc",
+     "",
+     __LINE__},
+    {{.bytes = "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 0\r\n\r\n"},
+     FETCH_ANSWERED,
+     302,
+     "",
+     "",
+     __LINE__},
+    {{.bytes = "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\ncut"},
+     FETCH_BROKEN,
+     0,
+     "",
+     "the connection broke: Transferred a partial file",
+     __LINE__},
+    {{.bytes = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab"},
+     FETCH_BROKEN,
+     0,
+     "",
+     "the connection broke: Transferred a partial file",
+     __LINE__},
+    {{.bytes = "SSH-2.0-OpenSSH_9.2\r\n"}, FETCH_BROKEN, 0, "", "the answer is no HTTP", __LINE__},
+    {{.bytes = ""}, FETCH_BROKEN, 0, "", "the connection was closed without an answer", __LINE__},
+    {{.bytes = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabcde"},
+     FETCH_TOO_LARGE,
+     0,
+     "",
+     "the answer is larger than 4 bytes",
+     __LINE__},
+    {{.bytes = "HTTP/1.1 200 OK\r\n\r\nabcde"},
+     FETCH_TOO_LARGE,
+     0,
+     "",
+     "the answer is larger than 4 bytes",
+     __LINE__},
+    {{.bytes = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nabcd"},
+     FETCH_ANSWERED,
+     200,
+     "abcd",
+     "",
+     __LINE__},
+};
+
 static void answers_become_outcomes(void **state)
 {
-    static const struct {
-        struct http_reply reply;
-        enum fetch_outcome outcome;
-        long status;
-        const char *body, *why;
-        int line;
-    } rows[] = {
-        {{.bytes = OK_REPLY}, FETCH_ANSWERED, 200, "ok", "", __LINE__},
-        {{.bytes = "HTTP/1.1 500 Oh\r\nContent-Length: 4\r\n\r\noops"},
-         FETCH_ANSWERED,
-         500,
-         "oops",
-         "",
-         __LINE__},
-        {{.bytes = "HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n"}, FETCH_ANSWERED, 404, "", "", __LINE__},
-        {{.bytes = "HTTP/1.1 200 OK\r\n\r\nuntil the end"},
-         FETCH_ANSWERED,
-         200,
-         "until the end",
-         "",
-         __LINE__},
-        {{.bytes = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n"},
-         FETCH_ANSWERED,
-         200,
-         "abc",
-         "",
-         __LINE__},
-        {{.bytes = "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 0\r\n\r\n"},
-         FETCH_ANSWERED,
-         302,
-         "",
-         "",
-         __LINE__},
-        {{.bytes = "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\ncut"},
-         FETCH_BROKEN,
-         0,
-         "",
-         "the connection broke: Transferred a partial file",
-         __LINE__},
-        {{.bytes = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab"},
-         FETCH_BROKEN,
-         0,
-         "",
-         "the connection broke: Transferred a partial file",
-         __LINE__},
-        {{.bytes = "SSH-2.0-OpenSSH_9.2\r\n"}, FETCH_BROKEN, 0, "", "the answer is no HTTP", __LINE__},
-        {{.bytes = ""}, FETCH_BROKEN, 0, "", "the connection was closed without an answer", __LINE__},
-        {{.bytes = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabcde"},
-         FETCH_TOO_LARGE,
-         0,
-         "",
-         "the answer is larger than 4 bytes",
-         __LINE__},
-        {{.bytes = "HTTP/1.1 200 OK\r\n\r\nabcde"},
-         FETCH_TOO_LARGE,
-         0,
-         "",
-         "the answer is larger than 4 bytes",
-         __LINE__},
-        {{.bytes = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nabcd"},
-         FETCH_ANSWERED,
-         200,
-         "abcd",
-         "",
-         __LINE__},
-    };
-
     (void)state;
-    for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        struct http_server *server = http_server_start(&rows[i].reply, 1, 0);
+    for (size_t i = 0; i < COUNT_OF(outcome_rows); i++) {
+        struct http_server *server = http_server_start(&outcome_rows[i].reply, 1, 0);
         struct fetch_request request = request_of(http_server_url(server));
         struct result result;
 
-        if (rows[i].outcome == FETCH_TOO_LARGE || strcmp(rows[i].body, "abcd") == 0)
+        if (outcome_rows[i].outcome == FETCH_TOO_LARGE || strcmp(outcome_rows[i].body, "abcd") == 0)
             request.max_bytes = 4;
         result = fetch_once(&request);
-        if (result.outcome != rows[i].outcome || result.status != rows[i].status ||
-            strcmp(result.body, rows[i].body) != 0 || strcmp(result.why, rows[i].why) != 0)
-            fail_msg("row of line %d: %d %ld \"%s\" \"%s\"", rows[i].line, (int)result.outcome, result.status,
-                     result.body, result.why);
+        if (result.outcome != outcome_rows[i].outcome || result.status != outcome_rows[i].status ||
+            strcmp(result.body, outcome_rows[i].body) != 0 || strcmp(result.why, outcome_rows[i].why) != 0)
+            fail_msg("row of line %d: %d %ld \"%s\" \"%s\"", outcome_rows[i].line, (int)result.outcome,
+                     result.status, result.body, result.why);
         http_server_stop(server);
     }
 }

@@ -96,66 +96,67 @@ static void definitions_are_read(void **state)
     arena_free(arena);
 }
 
+static const struct {
+    struct text yaml;
+    const char *why;
+    int line;
+} broken_rows[] = {
+    {T(""), "no document", __LINE__},
+    {T("# nothing\n"), "no document", __LINE__},
+    {T("---\n"), "no mapping at the top", __LINE__},
+    {T("- name: yolo\n"), "no mapping at the top", __LINE__},
+    {T("yolo\n"), "no mapping at the top", __LINE__},
+    {T("{}"), "no name", __LINE__},
+    {T("owner: a\n"), "no name", __LINE__},
+    {T("name:\n"), "no name", __LINE__},
+    {T("name: ''\n"), "no name", __LINE__},
+    {T("name: Yolo\n"), "name is no DNS-1123 name", __LINE__},
+    {T("name: a/b\n"), "name is no DNS-1123 name", __LINE__},
+    {T("name: \"yolo\\0x\"\n"), "name has a NUL", __LINE__},
+    {T("name: [yolo]\n"), "name is no text", __LINE__},
+    {T("name: {a: b}\n"), "name is no text", __LINE__},
+    {T("name: yolo\nname: yolo\n"), "name stands twice", __LINE__},
+    {T("name: yolo\n'name': other\n"), "name stands twice", __LINE__},
+    {T("name: yolo\nvisibility: public\nvisibility: private\n"), "visibility stands twice", __LINE__},
+    {T("name: yolo\nvisibility: Public\n"), "visibility is none of private, restricted, public", __LINE__},
+    {T("name: yolo\nvisibility: ''\n"), "visibility is none of private, restricted, public", __LINE__},
+    {T("name: yolo\nvisibility: [public]\n"), "visibility is no text", __LINE__},
+    {T("name: yolo\nowner: {a: b}\n"), "owner is no text", __LINE__},
+    {T("name: yolo\nimage: []\n"), "image is no text", __LINE__},
+    {T("name: yolo\nallowed_users: a\n"), "allowed_users is no list", __LINE__},
+    {T("name: yolo\nallowed_users: {a: b}\n"), "allowed_users is no list", __LINE__},
+    {T("name: yolo\nallowed_users: [[a]]\n"), "allowed_users is no text", __LINE__},
+    {T("name: yolo\nallowed_users: [\"a\\0b\"]\n"), "allowed_users has a NUL", __LINE__},
+    {T("x: &a b\nname: yolo\nowner: *a\n"), "owner is an alias", __LINE__},
+    {T("x: &a [b]\nname: yolo\nallowed_users: *a\n"), "allowed_users is an alias", __LINE__},
+    {T("x: &a b\nname: yolo\nallowed_users: [*a]\n"), "allowed_users is an alias", __LINE__},
+    {T("name: yolo\nallowed_users: &a [b]\n"), "allowed_users has an anchor", __LINE__},
+    {T("name: &a yolo\n"), "name has an anchor", __LINE__},
+    {T("name: !!binary eW9sbw==\n"), "name has a tag", __LINE__},
+    {T("x: &a name\n*a : yolo\n"), "a key is an alias", __LINE__},
+    {T("&a name: yolo\n"), "a key has an anchor or a tag", __LINE__},
+    {T("name: yolo\n---\nname: yolo\n"), "more than one document", __LINE__},
+    {T("name: yolo\nx: [\n"), "no valid YAML in line 3", __LINE__},
+    {T("name: yolo\n\tx: 1\n"), "no valid YAML in line 2", __LINE__},
+    {T("name: yolo\nx: *a b\n  c\n"), "no valid YAML in line 2", __LINE__},
+    {T("name: yolo\nx: \x01\n"), "no valid YAML: a character that it does not allow", __LINE__},
+    {T("name: yolo\nx: \0\n"), "a NUL in it", __LINE__},
+    {T("name: yolo\nx: \xff\n"), "no valid UTF-8", __LINE__},
+    {T("\xff\xfen\0a\0m\0e\0:\0 \0x\0"), "a NUL in it", __LINE__},
+};
+
 static void broken_definitions(void **state)
 {
-    static const struct {
-        struct text yaml;
-        const char *why;
-        int line;
-    } rows[] = {
-        {T(""), "no document", __LINE__},
-        {T("# nothing\n"), "no document", __LINE__},
-        {T("---\n"), "no mapping at the top", __LINE__},
-        {T("- name: yolo\n"), "no mapping at the top", __LINE__},
-        {T("yolo\n"), "no mapping at the top", __LINE__},
-        {T("{}"), "no name", __LINE__},
-        {T("owner: a\n"), "no name", __LINE__},
-        {T("name:\n"), "no name", __LINE__},
-        {T("name: ''\n"), "no name", __LINE__},
-        {T("name: Yolo\n"), "name is no DNS-1123 name", __LINE__},
-        {T("name: a/b\n"), "name is no DNS-1123 name", __LINE__},
-        {T("name: \"yolo\\0x\"\n"), "name has a NUL", __LINE__},
-        {T("name: [yolo]\n"), "name is no text", __LINE__},
-        {T("name: {a: b}\n"), "name is no text", __LINE__},
-        {T("name: yolo\nname: yolo\n"), "name stands twice", __LINE__},
-        {T("name: yolo\n'name': other\n"), "name stands twice", __LINE__},
-        {T("name: yolo\nvisibility: public\nvisibility: private\n"), "visibility stands twice", __LINE__},
-        {T("name: yolo\nvisibility: Public\n"), "visibility is none of private, restricted, public",
-         __LINE__},
-        {T("name: yolo\nvisibility: ''\n"), "visibility is none of private, restricted, public", __LINE__},
-        {T("name: yolo\nvisibility: [public]\n"), "visibility is no text", __LINE__},
-        {T("name: yolo\nowner: {a: b}\n"), "owner is no text", __LINE__},
-        {T("name: yolo\nimage: []\n"), "image is no text", __LINE__},
-        {T("name: yolo\nallowed_users: a\n"), "allowed_users is no list", __LINE__},
-        {T("name: yolo\nallowed_users: {a: b}\n"), "allowed_users is no list", __LINE__},
-        {T("name: yolo\nallowed_users: [[a]]\n"), "allowed_users is no text", __LINE__},
-        {T("name: yolo\nallowed_users: [\"a\\0b\"]\n"), "allowed_users has a NUL", __LINE__},
-        {T("x: &a b\nname: yolo\nowner: *a\n"), "owner is an alias", __LINE__},
-        {T("x: &a [b]\nname: yolo\nallowed_users: *a\n"), "allowed_users is an alias", __LINE__},
-        {T("x: &a b\nname: yolo\nallowed_users: [*a]\n"), "allowed_users is an alias", __LINE__},
-        {T("name: yolo\nallowed_users: &a [b]\n"), "allowed_users has an anchor", __LINE__},
-        {T("name: &a yolo\n"), "name has an anchor", __LINE__},
-        {T("name: !!binary eW9sbw==\n"), "name has a tag", __LINE__},
-        {T("x: &a name\n*a : yolo\n"), "a key is an alias", __LINE__},
-        {T("&a name: yolo\n"), "a key has an anchor or a tag", __LINE__},
-        {T("name: yolo\n---\nname: yolo\n"), "more than one document", __LINE__},
-        {T("name: yolo\nx: [\n"), "no valid YAML in line 3", __LINE__},
-        {T("name: yolo\n\tx: 1\n"), "no valid YAML in line 2", __LINE__},
-        {T("name: yolo\nx: *a b\n  c\n"), "no valid YAML in line 2", __LINE__},
-        {T("name: yolo\nx: \x01\n"), "no valid YAML: a character that it does not allow", __LINE__},
-        {T("name: yolo\nx: \0\n"), "a NUL in it", __LINE__},
-        {T("name: yolo\nx: \xff\n"), "no valid UTF-8", __LINE__},
-        {T("\xff\xfen\0a\0m\0e\0:\0 \0x\0"), "a NUL in it", __LINE__},
-    };
     struct arena *arena = arena_new();
 
     (void)state;
-    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    for (size_t i = 0; i < COUNT_OF(broken_rows); i++) {
         struct service service = {.namespace = {NULL, 0}};
         const char *why = "";
 
-        if (definition_parse(arena, rows[i].yaml, &service, &why) || strcmp(why, rows[i].why) != 0)
-            fail_msg("row of line %d: %s", rows[i].line, why);
+        if (definition_parse(arena, broken_rows[i].yaml, &service, &why) ||
+            strcmp(why, broken_rows[i].why) != 0)
+            fail_msg("row of line %d: %s", broken_rows[i].line, why);
     }
     arena_free(arena);
 }

@@ -20,93 +20,92 @@
 #define MATRIX(series) "{\"status\":\"success\",\"data\":{\"resultType\":\"matrix\",\"result\":[" series "]}}"
 #define NOT_JSON       "CPU query: the answer is not Prometheus' JSON"
 
+static const struct {
+    const char *body;
+    long http;
+    bool success;
+    double value;
+    const char *notes; /* NULL: all is well */
+    int line;
+} answer_rows[] = {
+    {VECTOR(SAMPLE("2.5")), 200, true, 2.5, NULL, __LINE__},
+    {VECTOR(SAMPLE("2.5") "," SAMPLE("1e-1")), 200, true, 2.6, NULL, __LINE__},
+    {VECTOR(""), 200, true, 0, NULL, __LINE__},
+    {VECTOR(SAMPLE("-0")), 200, true, 0, NULL, __LINE__},
+    {VECTOR(SAMPLE("-1.5E+2")), 200, true, -150, NULL, __LINE__},
+    {SCALAR("[1767225600.123,\"3\"]"), 200, true, 3, NULL, __LINE__},
+    {MATRIX("{\"metric\":{},\"values\":[[1,\"1\"],[2,\"4\"]]},{\"metric\":{},\"values\":[[1,\"8\"]]}"), 200,
+     true, 12, NULL, __LINE__},
+    {MATRIX("{\"metric\":{},\"values\":[]}"), 200, true, 0, NULL, __LINE__},
+    {VECTOR(SAMPLE("NaN") "," SAMPLE("+Inf") "," SAMPLE("2")), 200, true, 2,
+     "CPU query: samples left out that are NaN or infinite: 2", __LINE__},
+    {SCALAR("[1,\"NaN\"]"), 200, true, 0, "CPU query: samples left out that are NaN or infinite: 1",
+     __LINE__},
+    {VECTOR(SAMPLE("1e999") "," SAMPLE("2")), 200, true, 2,
+     "CPU query: samples left out that are NaN or infinite: 1", __LINE__},
+    {VECTOR(SAMPLE("1e308") "," SAMPLE("1e308")), 200, false, 0, "CPU query: the sum is too large", __LINE__},
+    {VECTOR(SAMPLE("0x10")), 200, false, 0, "CPU query: the result is no number (vector)", __LINE__},
+    {VECTOR(SAMPLE(" 1")), 200, false, 0, "CPU query: the result is no number (vector)", __LINE__},
+    {VECTOR(SAMPLE("1.")), 200, false, 0, "CPU query: the result is no number (vector)", __LINE__},
+    {VECTOR(SAMPLE("")), 200, false, 0, "CPU query: the result is no number (vector)", __LINE__},
+    {VECTOR(SAMPLE("1\\u00002")), 200, false, 0, "CPU query: the result is no number (vector)", __LINE__},
+    {VECTOR("{\"metric\":{},\"value\":[1,2]}"), 200, false, 0, "CPU query: the result is no number (vector)",
+     __LINE__},
+    {VECTOR("{\"metric\":{},\"histogram\":[1,{}]}"), 200, false, 0,
+     "CPU query: the result is no number (vector)", __LINE__},
+    {VECTOR("7"), 200, false, 0, "CPU query: the result is no number (vector)", __LINE__},
+    {MATRIX("{\"metric\":{},\"values\":[[1,\"1\",\"2\"]]}"), 200, false, 0,
+     "CPU query: the result is no number (matrix)", __LINE__},
+    {"{\"status\":\"success\",\"data\":{\"resultType\":\"string\",\"result\":[1,\"2\"]}}", 200, false, 0,
+     "CPU query: the result is no number (string)", __LINE__},
+    {"{\"status\":\"success\",\"data\":{\"resultType\":\"vector\",\"result\":null}}", 200, false, 0,
+     "CPU query: the result is no number (vector)", __LINE__},
+    {"{\"status\":\"success\",\"data\":{}}", 200, false, 0, "CPU query: the answer has no result", __LINE__},
+    {"{\"status\":\"success\"}", 200, false, 0, "CPU query: the answer has no result", __LINE__},
+    {"{\"status\":\"success\",\"warnings\":[\"a\",\"b\\nc\",1],\"data\":{\"resultType\":\"scalar\","
+     "\"result\":[1,\"2\"]}}",
+     200, true, 2, "CPU query: warning: a; CPU query: warning: b c; CPU query: a warning", __LINE__},
+    {"{\"status\":\"success\",\"infos\":[\"a\"],\"warnings\":[],\"data\":{\"resultType\":\"scalar\","
+     "\"result\":[1,\"2\"]}}",
+     200, true, 2, NULL, __LINE__},
+    {"{\"status\":\"error\",\"errorType\":\"bad_data\",\"error\":\"parse\\terror\"}", 400, false, 0,
+     "CPU query: HTTP 400: bad_data: parse error", __LINE__},
+    {"{\"status\":\"error\",\"errorType\":\"timeout\",\"error\":\"x\"}", 503, false, 0,
+     "CPU query: HTTP 503: timeout: x", __LINE__},
+    {"{\"status\":\"error\",\"errorType\":\"execution\",\"error\":\"x\"}", 200, false, 0,
+     "CPU query: execution: x", __LINE__},
+    {"{\"status\":\"error\"}", 422, false, 0, "CPU query: HTTP 422: error: no reason given", __LINE__},
+    {VECTOR(SAMPLE("1")), 503, false, 0, "CPU query: HTTP 503", __LINE__},
+    {"Unauthorized", 401, false, 0, "CPU query: HTTP 401", __LINE__},
+    {"", 302, false, 0, "CPU query: HTTP 302: redirects are not followed", __LINE__},
+    {"<html>Grafana</html>", 200, false, 0, NOT_JSON, __LINE__},
+    {"", 200, false, 0, NOT_JSON, __LINE__},
+    {"[]", 200, false, 0, NOT_JSON, __LINE__},
+    {"{\"status\":\"success\",\"data\":{\"resultType\":\"sca", 200, false, 0, NOT_JSON, __LINE__},
+    {"{'status':'success','data':{'resultType':'scalar','result':[1,'2']}}", 200, false, 0, NOT_JSON,
+     __LINE__},
+    {SCALAR("[NaN,\"1\"]"), 200, false, 0, NOT_JSON, __LINE__},
+    {SCALAR("[1,\"1\"]") "x", 200, false, 0, NOT_JSON, __LINE__},
+    {SCALAR("[1,\"\xff\"]"), 200, false, 0, NOT_JSON, __LINE__},
+};
+
 static void answers_are_read(void **state)
 {
-    static const struct {
-        const char *body;
-        long http;
-        bool success;
-        double value;
-        const char *notes; /* NULL: all is well */
-        int line;
-    } rows[] = {
-        {VECTOR(SAMPLE("2.5")), 200, true, 2.5, NULL, __LINE__},
-        {VECTOR(SAMPLE("2.5") "," SAMPLE("1e-1")), 200, true, 2.6, NULL, __LINE__},
-        {VECTOR(""), 200, true, 0, NULL, __LINE__},
-        {VECTOR(SAMPLE("-0")), 200, true, 0, NULL, __LINE__},
-        {VECTOR(SAMPLE("-1.5E+2")), 200, true, -150, NULL, __LINE__},
-        {SCALAR("[1767225600.123,\"3\"]"), 200, true, 3, NULL, __LINE__},
-        {MATRIX("{\"metric\":{},\"values\":[[1,\"1\"],[2,\"4\"]]},{\"metric\":{},\"values\":[[1,\"8\"]]}"),
-         200, true, 12, NULL, __LINE__},
-        {MATRIX("{\"metric\":{},\"values\":[]}"), 200, true, 0, NULL, __LINE__},
-        {VECTOR(SAMPLE("NaN") "," SAMPLE("+Inf") "," SAMPLE("2")), 200, true, 2,
-         "CPU query: samples left out that are NaN or infinite: 2", __LINE__},
-        {SCALAR("[1,\"NaN\"]"), 200, true, 0, "CPU query: samples left out that are NaN or infinite: 1",
-         __LINE__},
-        {VECTOR(SAMPLE("1e999") "," SAMPLE("2")), 200, true, 2,
-         "CPU query: samples left out that are NaN or infinite: 1", __LINE__},
-        {VECTOR(SAMPLE("1e308") "," SAMPLE("1e308")), 200, false, 0, "CPU query: the sum is too large",
-         __LINE__},
-        {VECTOR(SAMPLE("0x10")), 200, false, 0, "CPU query: the result is no number (vector)", __LINE__},
-        {VECTOR(SAMPLE(" 1")), 200, false, 0, "CPU query: the result is no number (vector)", __LINE__},
-        {VECTOR(SAMPLE("1.")), 200, false, 0, "CPU query: the result is no number (vector)", __LINE__},
-        {VECTOR(SAMPLE("")), 200, false, 0, "CPU query: the result is no number (vector)", __LINE__},
-        {VECTOR(SAMPLE("1\\u00002")), 200, false, 0, "CPU query: the result is no number (vector)", __LINE__},
-        {VECTOR("{\"metric\":{},\"value\":[1,2]}"), 200, false, 0,
-         "CPU query: the result is no number (vector)", __LINE__},
-        {VECTOR("{\"metric\":{},\"histogram\":[1,{}]}"), 200, false, 0,
-         "CPU query: the result is no number (vector)", __LINE__},
-        {VECTOR("7"), 200, false, 0, "CPU query: the result is no number (vector)", __LINE__},
-        {MATRIX("{\"metric\":{},\"values\":[[1,\"1\",\"2\"]]}"), 200, false, 0,
-         "CPU query: the result is no number (matrix)", __LINE__},
-        {"{\"status\":\"success\",\"data\":{\"resultType\":\"string\",\"result\":[1,\"2\"]}}", 200, false, 0,
-         "CPU query: the result is no number (string)", __LINE__},
-        {"{\"status\":\"success\",\"data\":{\"resultType\":\"vector\",\"result\":null}}", 200, false, 0,
-         "CPU query: the result is no number (vector)", __LINE__},
-        {"{\"status\":\"success\",\"data\":{}}", 200, false, 0, "CPU query: the answer has no result",
-         __LINE__},
-        {"{\"status\":\"success\"}", 200, false, 0, "CPU query: the answer has no result", __LINE__},
-        {"{\"status\":\"success\",\"warnings\":[\"a\",\"b\\nc\",1],\"data\":{\"resultType\":\"scalar\","
-         "\"result\":[1,\"2\"]}}",
-         200, true, 2, "CPU query: warning: a; CPU query: warning: b c; CPU query: a warning", __LINE__},
-        {"{\"status\":\"success\",\"infos\":[\"a\"],\"warnings\":[],\"data\":{\"resultType\":\"scalar\","
-         "\"result\":[1,\"2\"]}}",
-         200, true, 2, NULL, __LINE__},
-        {"{\"status\":\"error\",\"errorType\":\"bad_data\",\"error\":\"parse\\terror\"}", 400, false, 0,
-         "CPU query: HTTP 400: bad_data: parse error", __LINE__},
-        {"{\"status\":\"error\",\"errorType\":\"timeout\",\"error\":\"x\"}", 503, false, 0,
-         "CPU query: HTTP 503: timeout: x", __LINE__},
-        {"{\"status\":\"error\",\"errorType\":\"execution\",\"error\":\"x\"}", 200, false, 0,
-         "CPU query: execution: x", __LINE__},
-        {"{\"status\":\"error\"}", 422, false, 0, "CPU query: HTTP 422: error: no reason given", __LINE__},
-        {VECTOR(SAMPLE("1")), 503, false, 0, "CPU query: HTTP 503", __LINE__},
-        {"Unauthorized", 401, false, 0, "CPU query: HTTP 401", __LINE__},
-        {"", 302, false, 0, "CPU query: HTTP 302: redirects are not followed", __LINE__},
-        {"<html>Grafana</html>", 200, false, 0, NOT_JSON, __LINE__},
-        {"", 200, false, 0, NOT_JSON, __LINE__},
-        {"[]", 200, false, 0, NOT_JSON, __LINE__},
-        {"{\"status\":\"success\",\"data\":{\"resultType\":\"sca", 200, false, 0, NOT_JSON, __LINE__},
-        {"{'status':'success','data':{'resultType':'scalar','result':[1,'2']}}", 200, false, 0, NOT_JSON,
-         __LINE__},
-        {SCALAR("[NaN,\"1\"]"), 200, false, 0, NOT_JSON, __LINE__},
-        {SCALAR("[1,\"1\"]") "x", 200, false, 0, NOT_JSON, __LINE__},
-        {SCALAR("[1,\"\xff\"]"), 200, false, 0, NOT_JSON, __LINE__},
-    };
     struct arena *arena = arena_new();
 
     (void)state;
-    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    for (size_t i = 0; i < COUNT_OF(answer_rows); i++) {
         struct source_status status;
         double value = 0;
         bool success;
         const char *notes;
 
         status_init(&status, arena, "prometheus");
-        success = prometheus_read(text_of(rows[i].body), rows[i].http, "CPU", &value, &status);
+        success = prometheus_read(text_of(answer_rows[i].body), answer_rows[i].http, "CPU", &value, &status);
         notes = status_notes(&status);
-        if (success != rows[i].success || memcmp(&value, &rows[i].value, sizeof(value)) != 0 ||
-            strcmp(notes ? notes : "", rows[i].notes ? rows[i].notes : "") != 0)
-            fail_msg("row of line %d: %d %.17g %s", rows[i].line, success, value, notes ? notes : "");
+        if (success != answer_rows[i].success || memcmp(&value, &answer_rows[i].value, sizeof(value)) != 0 ||
+            strcmp(notes ? notes : "", answer_rows[i].notes ? answer_rows[i].notes : "") != 0)
+            fail_msg("row of line %d: %d %.17g %s", answer_rows[i].line, success, value, notes ? notes : "");
     }
     arena_free(arena);
 }

@@ -157,8 +157,12 @@ static void other_lines_of_the_manager_do_not_count(void **state)
         {LINE("2026-05-01T10:00:00Z"), REFUSED(LOGLINE_NO_PREFIX)},
     };
 
+    const struct logline_rules nameless = {LOGLINE_REQUESTS, "", NULL};
+    const struct row forged = {LINE(OWN "POST /run/x | victim | yolo | "), REFUSED(LOGLINE_NAMESPACE)};
+
     (void)state;
     check(&requests, rows, COUNT_OF(rows));
+    check(&nameless, &forged, 1);
 }
 
 static void exposed_requests_count_by_their_own_path(void **state)

@@ -294,7 +294,6 @@ static struct json_object *parse_json(struct text text)
     json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
     object = json_tokener_parse_ex(tokener, text.data, (int)text.length);
     if (json_tokener_get_error(tokener) != json_tokener_success ||
-        json_tokener_get_parse_end(tokener) != text.length ||
         !json_object_is_type(object, json_type_object)) {
         json_object_put(object);
         object = NULL;

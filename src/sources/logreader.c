@@ -121,22 +121,17 @@ static void fill_plain(struct logreader *reader, size_t room)
     finish(reader, reader->offset < reader->size || has_shrunk(reader) ? LOGREADER_SHRUNK : LOGREADER_WHOLE);
 }
 
-/* Between two members: zeros may pad, another member may begin. False: the file is over. */
-static bool begin_member(struct logreader *reader)
+/* Between two members zeros may pad; whatever else comes must be a member. */
+static void begin_member(struct logreader *reader)
 {
     while (reader->zlib.avail_in > 0 && *reader->zlib.next_in == 0) {
         reader->zlib.next_in++;
         reader->zlib.avail_in--;
     }
     if (reader->zlib.avail_in == 0)
-        return true;
-    if (*reader->zlib.next_in != 0x1f) {
-        finish(reader, LOGREADER_DAMAGED);
-        return false;
-    }
+        return;
     inflateReset(&reader->zlib);
     reader->between = false;
-    return true;
 }
 
 /* One inflate() of what lies in `packed`. */
@@ -144,7 +139,9 @@ static void unpack(struct logreader *reader, size_t room)
 {
     int result;
 
-    if (reader->between && (!begin_member(reader) || reader->between))
+    if (reader->between)
+        begin_member(reader);
+    if (reader->between)
         return;
     reader->zlib.next_out = (unsigned char *)reader->buffer + reader->filled;
     reader->zlib.avail_out = (uInt)room;

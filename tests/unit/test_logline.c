@@ -98,143 +98,146 @@ static void a_nul_is_part_of_a_field(void **state)
     assert_true(text_is(event.client, "172.25.0.1"));
 }
 
+static const struct row other_lines[] = {
+    {LINE(""), REFUSED(LOGLINE_NO_PREFIX)},
+    {LINE("\0\0\0"), REFUSED(LOGLINE_NO_PREFIX)},
+    {LINE("\r"), REFUSED(LOGLINE_NO_PREFIX)},
+    {LINE("["), REFUSED(LOGLINE_NO_PREFIX)},
+    {LINE("[GIN-EXECUTIONS-LOGGER"), REFUSED(LOGLINE_NO_PREFIX)},
+    {LINE("[GIN] 2026/05/04 - 00:00:00 | 200 | 1ms | 10.0.0.1 | POST /job/yolo | a"),
+     REFUSED(LOGLINE_NO_PREFIX)},
+    {LINE("2026/05/04 00:00:03 error calling /job/yolo: timeout"), REFUSED(LOGLINE_NO_PREFIX)},
+    {LINE(" " OWN "POST /run/yolo | a"), REFUSED(LOGLINE_NO_PREFIX)},
+    {LINE("x" OWN "POST /run/yolo | a"), REFUSED(LOGLINE_NO_PREFIX)},
+    {LINE("[GIN] x | " OWN "POST /run/yolo | a"), REFUSED(LOGLINE_NO_PREFIX)},
+    {LINE("[GIN-EXECUTIONS-LOGGER]"), REFUSED(LOGLINE_FIELDS)},
+    {LINE(GIN "||||"), REFUSED(LOGLINE_FIELDS)},
+    {LINE(GIN "2026-05-04T00:00:02Z | 200 | 1ms | POST /job/yolo"), REFUSED(LOGLINE_FIELDS)},
+    {LINE(OWN "POST /run/yolo | a | yolo"), REFUSED(LOGLINE_FIELDS)},
+    {LINE(OWN "POST /run/yolo | a | yolo | oscar-svc | x"), REFUSED(LOGLINE_FIELDS)},
+    {LINE(OWN "POST /run/yolo | a | yolo | oscar-svc | x | y | z"), REFUSED(LOGLINE_FIELDS)},
+    {LINE(OWN "POST /run/yolo | a | yolo | oscar"), REFUSED(LOGLINE_NAMESPACE)},
+    {LINE(OWN "POST /run/yolo | a | yolo | oscar-svcx"), REFUSED(LOGLINE_NAMESPACE)},
+    {LINE(OWN "POST /run/yolo | a | yolo | x-oscar-svc"), REFUSED(LOGLINE_NAMESPACE)},
+    {LINE(OWN "POST /run/yolo | a | yolo | "), REFUSED(LOGLINE_NAMESPACE)},
+    /* a path with two '|', called by nobody and by somebody */
+    {LINE(OWN "POST /run/x | victim | yolo | "), REFUSED(LOGLINE_NAMESPACE)},
+    {LINE(OWN "POST /run/x | victim | yolo | a1@egi.eu"), REFUSED(LOGLINE_NAMESPACE)},
+    {LINE(OWN "GET     /health | oscar"), REFUSED(LOGLINE_PATH)},
+    {LINE(OWN "/run/yolo | oscar"), REFUSED(LOGLINE_PATH)},
+    {LINE(OWN " | oscar"), REFUSED(LOGLINE_PATH)},
+    {LINE(OWN "POST /run | a"), REFUSED(LOGLINE_PATH)},
+    {LINE(OWN "POST /run/ | a"), REFUSED(LOGLINE_PATH)},
+    {LINE(OWN "POST /job/?x=1 | a"), REFUSED(LOGLINE_PATH)},
+    {LINE(OWN "POST /x/run/yolo | a"), REFUSED(LOGLINE_PATH)},
+    {LINE(OWN "POST /RUN/yolo | a"), REFUSED(LOGLINE_PATH)},
+    {LINE(OWN "POST /health | a | yolo | oscar-svc"), REFUSED(LOGLINE_PATH)},
+    {LINE(OWN "POST /run/ | a | yolo | oscar-svc"), REFUSED(LOGLINE_PATH)},
+    {LINE(OWN "POST /run/../../etc/passwd | a"), REFUSED(LOGLINE_SERVICE)},
+    {LINE(OWN "POST /run/yolo/x | a"), REFUSED(LOGLINE_SERVICE)},
+    {LINE(OWN "POST /run/Yolo | a"), REFUSED(LOGLINE_SERVICE)},
+    {LINE(OWN "POST /run/yo lo | a"), REFUSED(LOGLINE_SERVICE)},
+    {LINE(OWN "POST /run/yolo\0 | a"), REFUSED(LOGLINE_SERVICE)},
+    {LINE(OWN "POST /run/yolo | a | Yolo | oscar-svc"), REFUSED(LOGLINE_SERVICE)},
+    {LINE(OWN "POST /run/" GIN " | a"), REFUSED(LOGLINE_SERVICE)},
+    {LINE(GIN "not-a-time | 200 | 1ms | ::1 | POST /run/yolo | a"), REFUSED(LOGLINE_TIME)},
+    {LINE(GIN " | 200 | 1ms | ::1 | POST /run/yolo | a"), REFUSED(LOGLINE_TIME)},
+    {LINE(GIN "2026/05/01 10:00:00 | 200 | 1ms | ::1 | POST /run/yolo | a"), REFUSED(LOGLINE_TIME)},
+    /* what only looks like a runtime's prefix */
+    {LINE("2026-05-01T10:00:00 stderr F " OWN "POST /run/yolo | a"), REFUSED(LOGLINE_NO_PREFIX)},
+    {LINE("2026-05-01T10:00:00Z stderr X " OWN "POST /run/yolo | a"), REFUSED(LOGLINE_NO_PREFIX)},
+    {LINE("2026-05-01T10:00:00Z stdlog F " OWN "POST /run/yolo | a"), REFUSED(LOGLINE_NO_PREFIX)},
+    {LINE("2026-05-01T10:00:00Z stderr Fx " OWN "POST /run/yolo | a"), REFUSED(LOGLINE_NO_PREFIX)},
+    {LINE("2026-05-01T10:00:00Z stderr " OWN "POST /run/yolo | a"), REFUSED(LOGLINE_NO_PREFIX)},
+    {LINE("2026-05-01T10:00:00Z  " OWN "POST /run/yolo | a"), REFUSED(LOGLINE_NO_PREFIX)},
+    {LINE("2026-05-01T10:00:00Z stderr F"), REFUSED(LOGLINE_NO_PREFIX)},
+    {LINE("2026-05-01T10:00:00Z stderr "), REFUSED(LOGLINE_NO_PREFIX)},
+    {LINE("2026-05-01T10:00:00Z"), REFUSED(LOGLINE_NO_PREFIX)},
+};
+
 static void other_lines_of_the_manager_do_not_count(void **state)
 {
-    static const struct row rows[] = {
-        {LINE(""), REFUSED(LOGLINE_NO_PREFIX)},
-        {LINE("\0\0\0"), REFUSED(LOGLINE_NO_PREFIX)},
-        {LINE("\r"), REFUSED(LOGLINE_NO_PREFIX)},
-        {LINE("["), REFUSED(LOGLINE_NO_PREFIX)},
-        {LINE("[GIN-EXECUTIONS-LOGGER"), REFUSED(LOGLINE_NO_PREFIX)},
-        {LINE("[GIN] 2026/05/04 - 00:00:00 | 200 | 1ms | 10.0.0.1 | POST /job/yolo | a"),
-         REFUSED(LOGLINE_NO_PREFIX)},
-        {LINE("2026/05/04 00:00:03 error calling /job/yolo: timeout"), REFUSED(LOGLINE_NO_PREFIX)},
-        {LINE(" " OWN "POST /run/yolo | a"), REFUSED(LOGLINE_NO_PREFIX)},
-        {LINE("x" OWN "POST /run/yolo | a"), REFUSED(LOGLINE_NO_PREFIX)},
-        {LINE("[GIN] x | " OWN "POST /run/yolo | a"), REFUSED(LOGLINE_NO_PREFIX)},
-        {LINE("[GIN-EXECUTIONS-LOGGER]"), REFUSED(LOGLINE_FIELDS)},
-        {LINE(GIN "||||"), REFUSED(LOGLINE_FIELDS)},
-        {LINE(GIN "2026-05-04T00:00:02Z | 200 | 1ms | POST /job/yolo"), REFUSED(LOGLINE_FIELDS)},
-        {LINE(OWN "POST /run/yolo | a | yolo"), REFUSED(LOGLINE_FIELDS)},
-        {LINE(OWN "POST /run/yolo | a | yolo | oscar-svc | x"), REFUSED(LOGLINE_FIELDS)},
-        {LINE(OWN "POST /run/yolo | a | yolo | oscar-svc | x | y | z"), REFUSED(LOGLINE_FIELDS)},
-        {LINE(OWN "POST /run/yolo | a | yolo | oscar"), REFUSED(LOGLINE_NAMESPACE)},
-        {LINE(OWN "POST /run/yolo | a | yolo | oscar-svcx"), REFUSED(LOGLINE_NAMESPACE)},
-        {LINE(OWN "POST /run/yolo | a | yolo | x-oscar-svc"), REFUSED(LOGLINE_NAMESPACE)},
-        {LINE(OWN "POST /run/yolo | a | yolo | "), REFUSED(LOGLINE_NAMESPACE)},
-        /* a path with two '|', called by nobody and by somebody */
-        {LINE(OWN "POST /run/x | victim | yolo | "), REFUSED(LOGLINE_NAMESPACE)},
-        {LINE(OWN "POST /run/x | victim | yolo | a1@egi.eu"), REFUSED(LOGLINE_NAMESPACE)},
-        {LINE(OWN "GET     /health | oscar"), REFUSED(LOGLINE_PATH)},
-        {LINE(OWN "/run/yolo | oscar"), REFUSED(LOGLINE_PATH)},
-        {LINE(OWN " | oscar"), REFUSED(LOGLINE_PATH)},
-        {LINE(OWN "POST /run | a"), REFUSED(LOGLINE_PATH)},
-        {LINE(OWN "POST /run/ | a"), REFUSED(LOGLINE_PATH)},
-        {LINE(OWN "POST /job/?x=1 | a"), REFUSED(LOGLINE_PATH)},
-        {LINE(OWN "POST /x/run/yolo | a"), REFUSED(LOGLINE_PATH)},
-        {LINE(OWN "POST /RUN/yolo | a"), REFUSED(LOGLINE_PATH)},
-        {LINE(OWN "POST /health | a | yolo | oscar-svc"), REFUSED(LOGLINE_PATH)},
-        {LINE(OWN "POST /run/ | a | yolo | oscar-svc"), REFUSED(LOGLINE_PATH)},
-        {LINE(OWN "POST /run/../../etc/passwd | a"), REFUSED(LOGLINE_SERVICE)},
-        {LINE(OWN "POST /run/yolo/x | a"), REFUSED(LOGLINE_SERVICE)},
-        {LINE(OWN "POST /run/Yolo | a"), REFUSED(LOGLINE_SERVICE)},
-        {LINE(OWN "POST /run/yo lo | a"), REFUSED(LOGLINE_SERVICE)},
-        {LINE(OWN "POST /run/yolo\0 | a"), REFUSED(LOGLINE_SERVICE)},
-        {LINE(OWN "POST /run/yolo | a | Yolo | oscar-svc"), REFUSED(LOGLINE_SERVICE)},
-        {LINE(OWN "POST /run/" GIN " | a"), REFUSED(LOGLINE_SERVICE)},
-        {LINE(GIN "not-a-time | 200 | 1ms | ::1 | POST /run/yolo | a"), REFUSED(LOGLINE_TIME)},
-        {LINE(GIN " | 200 | 1ms | ::1 | POST /run/yolo | a"), REFUSED(LOGLINE_TIME)},
-        {LINE(GIN "2026/05/01 10:00:00 | 200 | 1ms | ::1 | POST /run/yolo | a"), REFUSED(LOGLINE_TIME)},
-        /* what only looks like a runtime's prefix */
-        {LINE("2026-05-01T10:00:00 stderr F " OWN "POST /run/yolo | a"), REFUSED(LOGLINE_NO_PREFIX)},
-        {LINE("2026-05-01T10:00:00Z stderr X " OWN "POST /run/yolo | a"), REFUSED(LOGLINE_NO_PREFIX)},
-        {LINE("2026-05-01T10:00:00Z stdlog F " OWN "POST /run/yolo | a"), REFUSED(LOGLINE_NO_PREFIX)},
-        {LINE("2026-05-01T10:00:00Z stderr Fx " OWN "POST /run/yolo | a"), REFUSED(LOGLINE_NO_PREFIX)},
-        {LINE("2026-05-01T10:00:00Z stderr " OWN "POST /run/yolo | a"), REFUSED(LOGLINE_NO_PREFIX)},
-        {LINE("2026-05-01T10:00:00Z  " OWN "POST /run/yolo | a"), REFUSED(LOGLINE_NO_PREFIX)},
-        {LINE("2026-05-01T10:00:00Z stderr F"), REFUSED(LOGLINE_NO_PREFIX)},
-        {LINE("2026-05-01T10:00:00Z stderr "), REFUSED(LOGLINE_NO_PREFIX)},
-        {LINE("2026-05-01T10:00:00Z"), REFUSED(LOGLINE_NO_PREFIX)},
-    };
+    const struct logline_rules nameless = {LOGLINE_REQUESTS, "", NULL};
+    const struct row forged = {LINE(OWN "POST /run/x | victim | yolo | "), REFUSED(LOGLINE_NAMESPACE)};
 
     (void)state;
-    check(&requests, rows, COUNT_OF(rows));
+    check(&requests, other_lines, COUNT_OF(other_lines));
+    check(&nameless, &forged, 1);
 }
+
+static const struct row exposed_lines[] = {
+    {LINE(NGINX "\"GET /system/services/nb/exposed/lab" REST), LOGLINE_COUNTS, "nb", "", "", USAGE_EXPOSED,
+     __LINE__},
+    {LINE(NGINX "\"GET /system/services/nb/exposed" REST), LOGLINE_COUNTS, "nb", "", "", USAGE_EXPOSED,
+     __LINE__},
+    {LINE(NGINX "\"HEAD /system/services/nb/exposed?next=/system/services/o/exposed" REST), LOGLINE_COUNTS,
+     "nb", "", "", USAGE_EXPOSED, __LINE__},
+    {LINE(NGINX "\"GET /system/services/nb/exposed\""), LOGLINE_COUNTS, "nb", "", "", USAGE_EXPOSED,
+     __LINE__},
+    {LINE(NGINX "\"GET /system/services/nb/exposed" REST "\r"), LOGLINE_COUNTS, "nb", "", "", USAGE_EXPOSED,
+     __LINE__},
+    {LINE("2001:db8::1 - x] [y [1] [12/Jan/2026:10:00:00 +0000] \"GET /system/services/nb/exposed" REST),
+     LOGLINE_COUNTS, "nb", "", "", USAGE_EXPOSED, __LINE__},
+    {LINE("::1 - \\x22GET /system/services/evil/exposed HTTP/1.1\\x22 [12/Jan/2026:10:00:00 +0000] \"GET "
+          "/ "
+          "HTTP/1.1\" 200"),
+     REFUSED(LOGLINE_PATH)},
+    {LINE(NGINX "\"GET / HTTP/1.1\" 200 612 \"https://x/system/services/nb/exposed\" \"c\""),
+     REFUSED(LOGLINE_PATH)},
+    {LINE(NGINX "\"GET /?x=/system/services/nb/exposed" REST), REFUSED(LOGLINE_PATH)},
+    {LINE(NGINX "\"GET /system/services/nb/exposedx" REST), REFUSED(LOGLINE_PATH)},
+    {LINE(NGINX "\"GET /system/services/nb" REST), REFUSED(LOGLINE_PATH)},
+    {LINE(NGINX "\"GET /system/services/nb/expose" REST), REFUSED(LOGLINE_PATH)},
+    {LINE(NGINX "\"GET /system/services/a/b/exposed" REST), REFUSED(LOGLINE_PATH)},
+    {LINE(NGINX "\"GET /system/services//exposed" REST), REFUSED(LOGLINE_SERVICE)},
+    {LINE(NGINX "\"GET /system/services/Nb/exposed" REST), REFUSED(LOGLINE_SERVICE)},
+    {LINE(NGINX "\"\\x16\\x03\\x01\" 400 150 \"-\" \"-\""), REFUSED(LOGLINE_FIELDS)},
+    {LINE(NGINX "\"\" 400 0"), REFUSED(LOGLINE_FIELDS)},
+    {LINE(NGINX "\"GET /system/services/nb/exposed"), REFUSED(LOGLINE_FIELDS)},
+    {LINE(NGINX), REFUSED(LOGLINE_NO_PREFIX)},
+    {LINE("12/Jan/2026:10:00:00 +0000] \"GET /system/services/nb/exposed HTTP/1.1\""),
+     REFUSED(LOGLINE_NO_PREFIX)},
+    {LINE("1.1.1.1 [12/Jan/2026:10:00:00 +0000] \"GET /system/services/nb/exposed HTTP/1.1\""),
+     REFUSED(LOGLINE_NO_PREFIX)},
+    {LINE("2026/01/12 10:00:00 [error] 31#31: *1 connect() failed, client: 1.1.1.1, request: \"GET "
+          "/system/services/nb/exposed HTTP/1.1\""),
+     REFUSED(LOGLINE_NO_PREFIX)},
+    {LINE("\""), REFUSED(LOGLINE_NO_PREFIX)},
+    {LINE(""), REFUSED(LOGLINE_NO_PREFIX)},
+    {LINE("1.1.1.1 - - [12/Xxx/2026:10:00:00 +0000] \"GET /system/services/nb/exposed HTTP/1.1\""),
+     REFUSED(LOGLINE_TIME)},
+    /* Traefik */
+    {LINE(JSON("\"RequestPath\":\"/system/services/nb/exposed/lab\"")), LOGLINE_COUNTS, "nb", "", "",
+     USAGE_EXPOSED, __LINE__},
+    {LINE(JSON("\"RequestPath\":\"\\/system\\/services\\/n\\u0062\\/exposed\"")), LOGLINE_COUNTS, "nb", "",
+     "", USAGE_EXPOSED, __LINE__},
+    {LINE(JSON("\"RequestPath\":\"/system/services/nb/exposed\"") "\r"), LOGLINE_COUNTS, "nb", "", "",
+     USAGE_EXPOSED, __LINE__},
+    {LINE(JSON("\"RequestPath\":\"/x\",\"r\":\"/system/services/nb/exposed\"")), REFUSED(LOGLINE_PATH)},
+    {LINE(JSON("\"RequestPath\":7")), REFUSED(LOGLINE_PATH)},
+    {LINE(JSON("\"RequestPath\":null")), REFUSED(LOGLINE_PATH)},
+    {LINE(JSON("\"RequestPath\":{}")), REFUSED(LOGLINE_PATH)},
+    {LINE(JSON("\"RequestPath\":\"/system/services/N/exposed\"")), REFUSED(LOGLINE_SERVICE)},
+    {LINE("{}"), REFUSED(LOGLINE_PATH)},
+    {LINE("{"), REFUSED(LOGLINE_FIELDS)},
+    {LINE("{\"RequestPath\":\"/system/services/nb/exposed/\",\"StartUTC\":"), REFUSED(LOGLINE_FIELDS)},
+    {LINE(JSON("\"RequestPath\":\"/system/services/nb/exposed\"") "{}"), REFUSED(LOGLINE_FIELDS)},
+    {LINE(JSON("\"RequestPath\":\"/system/services/nb/exposed\"") " x"), REFUSED(LOGLINE_FIELDS)},
+    {LINE(JSON("\"a\":\"\xff\",\"RequestPath\":\"/system/services/nb/exposed\"")), REFUSED(LOGLINE_FIELDS)},
+    {LINE(JSON("\"RequestPath\\u0000\":\"/system/services/nb/exposed\"")), REFUSED(LOGLINE_FIELDS)},
+    {LINE(JSON("\"RequestPath\":\"/system/services/n\0b/exposed\"")), REFUSED(LOGLINE_FIELDS)},
+    {LINE("{\"a\":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}"),
+     REFUSED(LOGLINE_FIELDS)},
+    {LINE("[1,2]"), REFUSED(LOGLINE_NO_PREFIX)},
+    {LINE("{\"RequestPath\":\"/system/services/nb/exposed\"}"), REFUSED(LOGLINE_TIME)},
+    {LINE("{\"RequestPath\":\"/system/services/nb/exposed\",\"StartUTC\":7}"), REFUSED(LOGLINE_TIME)},
+    {LINE("{\"RequestPath\":\"/system/services/nb/exposed\",\"StartUTC\":\"\"}"), REFUSED(LOGLINE_TIME)},
+};
 
 static void exposed_requests_count_by_their_own_path(void **state)
 {
-    static const struct row rows[] = {
-        {LINE(NGINX "\"GET /system/services/nb/exposed/lab" REST), LOGLINE_COUNTS, "nb", "", "",
-         USAGE_EXPOSED, __LINE__},
-        {LINE(NGINX "\"GET /system/services/nb/exposed" REST), LOGLINE_COUNTS, "nb", "", "", USAGE_EXPOSED,
-         __LINE__},
-        {LINE(NGINX "\"HEAD /system/services/nb/exposed?next=/system/services/o/exposed" REST),
-         LOGLINE_COUNTS, "nb", "", "", USAGE_EXPOSED, __LINE__},
-        {LINE(NGINX "\"GET /system/services/nb/exposed\""), LOGLINE_COUNTS, "nb", "", "", USAGE_EXPOSED,
-         __LINE__},
-        {LINE(NGINX "\"GET /system/services/nb/exposed" REST "\r"), LOGLINE_COUNTS, "nb", "", "",
-         USAGE_EXPOSED, __LINE__},
-        {LINE("2001:db8::1 - x] [y [1] [12/Jan/2026:10:00:00 +0000] \"GET /system/services/nb/exposed" REST),
-         LOGLINE_COUNTS, "nb", "", "", USAGE_EXPOSED, __LINE__},
-        {LINE("::1 - \\x22GET /system/services/evil/exposed HTTP/1.1\\x22 [12/Jan/2026:10:00:00 +0000] \"GET "
-              "/ "
-              "HTTP/1.1\" 200"),
-         REFUSED(LOGLINE_PATH)},
-        {LINE(NGINX "\"GET / HTTP/1.1\" 200 612 \"https://x/system/services/nb/exposed\" \"c\""),
-         REFUSED(LOGLINE_PATH)},
-        {LINE(NGINX "\"GET /?x=/system/services/nb/exposed" REST), REFUSED(LOGLINE_PATH)},
-        {LINE(NGINX "\"GET /system/services/nb/exposedx" REST), REFUSED(LOGLINE_PATH)},
-        {LINE(NGINX "\"GET /system/services/nb" REST), REFUSED(LOGLINE_PATH)},
-        {LINE(NGINX "\"GET /system/services/nb/expose" REST), REFUSED(LOGLINE_PATH)},
-        {LINE(NGINX "\"GET /system/services/a/b/exposed" REST), REFUSED(LOGLINE_PATH)},
-        {LINE(NGINX "\"GET /system/services//exposed" REST), REFUSED(LOGLINE_SERVICE)},
-        {LINE(NGINX "\"GET /system/services/Nb/exposed" REST), REFUSED(LOGLINE_SERVICE)},
-        {LINE(NGINX "\"\\x16\\x03\\x01\" 400 150 \"-\" \"-\""), REFUSED(LOGLINE_FIELDS)},
-        {LINE(NGINX "\"\" 400 0"), REFUSED(LOGLINE_FIELDS)},
-        {LINE(NGINX "\"GET /system/services/nb/exposed"), REFUSED(LOGLINE_FIELDS)},
-        {LINE(NGINX), REFUSED(LOGLINE_NO_PREFIX)},
-        {LINE("12/Jan/2026:10:00:00 +0000] \"GET /system/services/nb/exposed HTTP/1.1\""),
-         REFUSED(LOGLINE_NO_PREFIX)},
-        {LINE("1.1.1.1 [12/Jan/2026:10:00:00 +0000] \"GET /system/services/nb/exposed HTTP/1.1\""),
-         REFUSED(LOGLINE_NO_PREFIX)},
-        {LINE("2026/01/12 10:00:00 [error] 31#31: *1 connect() failed, client: 1.1.1.1, request: \"GET "
-              "/system/services/nb/exposed HTTP/1.1\""),
-         REFUSED(LOGLINE_NO_PREFIX)},
-        {LINE("\""), REFUSED(LOGLINE_NO_PREFIX)},
-        {LINE(""), REFUSED(LOGLINE_NO_PREFIX)},
-        {LINE("1.1.1.1 - - [12/Xxx/2026:10:00:00 +0000] \"GET /system/services/nb/exposed HTTP/1.1\""),
-         REFUSED(LOGLINE_TIME)},
-        /* Traefik */
-        {LINE(JSON("\"RequestPath\":\"/system/services/nb/exposed/lab\"")), LOGLINE_COUNTS, "nb", "", "",
-         USAGE_EXPOSED, __LINE__},
-        {LINE(JSON("\"RequestPath\":\"\\/system\\/services\\/n\\u0062\\/exposed\"")), LOGLINE_COUNTS, "nb",
-         "", "", USAGE_EXPOSED, __LINE__},
-        {LINE(JSON("\"RequestPath\":\"/system/services/nb/exposed\"") "\r"), LOGLINE_COUNTS, "nb", "", "",
-         USAGE_EXPOSED, __LINE__},
-        {LINE(JSON("\"RequestPath\":\"/x\",\"r\":\"/system/services/nb/exposed\"")), REFUSED(LOGLINE_PATH)},
-        {LINE(JSON("\"RequestPath\":7")), REFUSED(LOGLINE_PATH)},
-        {LINE(JSON("\"RequestPath\":null")), REFUSED(LOGLINE_PATH)},
-        {LINE(JSON("\"RequestPath\":{}")), REFUSED(LOGLINE_PATH)},
-        {LINE(JSON("\"RequestPath\":\"/system/services/N/exposed\"")), REFUSED(LOGLINE_SERVICE)},
-        {LINE("{}"), REFUSED(LOGLINE_PATH)},
-        {LINE("{"), REFUSED(LOGLINE_FIELDS)},
-        {LINE("{\"RequestPath\":\"/system/services/nb/exposed/\",\"StartUTC\":"), REFUSED(LOGLINE_FIELDS)},
-        {LINE(JSON("\"RequestPath\":\"/system/services/nb/exposed\"") "{}"), REFUSED(LOGLINE_FIELDS)},
-        {LINE(JSON("\"RequestPath\":\"/system/services/nb/exposed\"") " x"), REFUSED(LOGLINE_FIELDS)},
-        {LINE(JSON("\"a\":\"\xff\",\"RequestPath\":\"/system/services/nb/exposed\"")),
-         REFUSED(LOGLINE_FIELDS)},
-        {LINE(JSON("\"RequestPath\\u0000\":\"/system/services/nb/exposed\"")), REFUSED(LOGLINE_FIELDS)},
-        {LINE(JSON("\"RequestPath\":\"/system/services/n\0b/exposed\"")), REFUSED(LOGLINE_FIELDS)},
-        {LINE("{\"a\":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}"),
-         REFUSED(LOGLINE_FIELDS)},
-        {LINE("[1,2]"), REFUSED(LOGLINE_NO_PREFIX)},
-        {LINE("{\"RequestPath\":\"/system/services/nb/exposed\"}"), REFUSED(LOGLINE_TIME)},
-        {LINE("{\"RequestPath\":\"/system/services/nb/exposed\",\"StartUTC\":7}"), REFUSED(LOGLINE_TIME)},
-        {LINE("{\"RequestPath\":\"/system/services/nb/exposed\",\"StartUTC\":\"\"}"), REFUSED(LOGLINE_TIME)},
-    };
-
     (void)state;
-    check(&exposed, rows, COUNT_OF(rows));
+    check(&exposed, exposed_lines, COUNT_OF(exposed_lines));
 }
 
 static void lines_of_the_other_kind_do_not_count(void **state)
@@ -253,77 +256,76 @@ static void lines_of_the_other_kind_do_not_count(void **state)
     check(&requests, access, COUNT_OF(access));
 }
 
+static const struct {
+    const struct logline_rules *rules;
+    const char *line;
+    bool counts;
+    int64_t seconds;
+    int32_t nanoseconds;
+    int row;
+} timed_lines[] = {
+    {&requests, OWN "POST /run/yolo | a", true, OWN_SECONDS, 123456789, __LINE__},
+    {&requests, GIN "2024/10/10 - 09:34:35 | 200 | 1ms | ::1 | POST /run/yolo | a", true, 1728552875, 0,
+     __LINE__},
+    {&requests, GIN "2026-05-01T12:00:00+02:00 | 200 | 1ms | ::1 | POST /run/yolo | a", true, OWN_SECONDS, 0,
+     __LINE__},
+    {&requests,
+     "2024-10-10T09:34:35.919996606Z stderr F " GIN
+     "2024/10/10 - 10:00:00 | 201 |  1.4s | 79.1.1.1 | POST    /job/yolo | 62bb",
+     true, 1728552875, 919996606, __LINE__},
+    {&requests, "2026-05-01T10:00:00.5Z " GIN "- | 201 |  1.4s | 79.1.1.1 | POST /job/yolo | a", true,
+     OWN_SECONDS, 500000000, __LINE__},
+    {&requests, "2026-05-01T12:00:00.5+02:00 stdout P " GIN "- | 201 | 1s | 79.1.1.1 | POST /job/yolo | a",
+     true, OWN_SECONDS, 500000000, __LINE__},
+    {&exposed, NGINX "\"GET /system/services/nb/exposed" REST, true, 1768212000, 0, __LINE__},
+    {&exposed,
+     "::1 - [01/Jan/2020:00:00:00 +0000] [12/Jan/2026:11:00:00 +0100] \"GET "
+     "/system/services/nb/exposed\"",
+     true, 1768212000, 0, __LINE__},
+    {&exposed, "2026-05-01T10:00:00Z stdout F ::1 - - [?] \"GET /system/services/nb/exposed\"", true,
+     OWN_SECONDS, 0, __LINE__},
+    {&exposed, JSON("\"RequestPath\":\"/system/services/nb/exposed\""), true, OWN_SECONDS, 100000000,
+     __LINE__},
+    {&exposed,
+     "{\"RequestPath\":\"/system/services/nb/exposed\",\"StartUTC\":\"15/Aug/2026:12:30:00 +0000\"}", true,
+     1786797000, 0, __LINE__},
+    {&exposed,
+     "{\"RequestPath\":\"/system/services/nb/"
+     "exposed\",\"time\":\"2026-05-01T12:00:00+02:00\",\"StartUTC\":\"?\"}",
+     true, OWN_SECONDS, 0, __LINE__},
+    {&exposed,
+     "{\"RequestPath\":\"/system/services/nb/exposed\",\"time\":\"2020-01-01T00:00:00Z\","
+     "\"StartUTC\":\"2026-05-01T10:00:00Z\"}",
+     true, OWN_SECONDS, 0, __LINE__},
+    {&exposed, "2026-05-01T10:00:00Z {\"RequestPath\":\"/system/services/nb/exposed\",\"StartUTC\":7}", true,
+     OWN_SECONDS, 0, __LINE__},
+    /* lines that do not count have their times too */
+    {&requests, "2026-05-01T10:00:00Z stderr F anything", false, OWN_SECONDS, 0, __LINE__},
+    {&requests, "2026-05-01T10:00:00Z", false, OWN_SECONDS, 0, __LINE__},
+    {&requests, OWN "GET /health | a", false, OWN_SECONDS, 123456789, __LINE__},
+    {&requests, OWN "POST /run/yolo | a | seven", false, OWN_SECONDS, 123456789, __LINE__},
+    {&requests, "[GIN] 2024/10/10 - 09:34:35 | 200 | 1ms | ::1 | GET /health", false, 1728552875, 0,
+     __LINE__},
+    {&requests, "2024/10/10 - 09:34:35 | 200 | 1ms | ::1 | GET /health", false, 1728552875, 0, __LINE__},
+    {&exposed, NGINX "\"GET / HTTP/1.1\" 200", false, 1768212000, 0, __LINE__},
+    {&exposed, "{\"time\":\"2026-05-01T10:00:00Z\"}", false, OWN_SECONDS, 0, __LINE__},
+};
+
 static void the_time_is_when_the_line_was_written(void **state)
 {
-    static const struct {
-        const struct logline_rules *rules;
-        const char *line;
-        bool counts;
-        int64_t seconds;
-        int32_t nanoseconds;
-        int row;
-    } rows[] = {
-        {&requests, OWN "POST /run/yolo | a", true, OWN_SECONDS, 123456789, __LINE__},
-        {&requests, GIN "2024/10/10 - 09:34:35 | 200 | 1ms | ::1 | POST /run/yolo | a", true, 1728552875, 0,
-         __LINE__},
-        {&requests, GIN "2026-05-01T12:00:00+02:00 | 200 | 1ms | ::1 | POST /run/yolo | a", true, OWN_SECONDS,
-         0, __LINE__},
-        {&requests,
-         "2024-10-10T09:34:35.919996606Z stderr F " GIN
-         "2024/10/10 - 10:00:00 | 201 |  1.4s | 79.1.1.1 | POST    /job/yolo | 62bb",
-         true, 1728552875, 919996606, __LINE__},
-        {&requests, "2026-05-01T10:00:00.5Z " GIN "- | 201 |  1.4s | 79.1.1.1 | POST /job/yolo | a", true,
-         OWN_SECONDS, 500000000, __LINE__},
-        {&requests,
-         "2026-05-01T12:00:00.5+02:00 stdout P " GIN "- | 201 | 1s | 79.1.1.1 | POST /job/yolo | a", true,
-         OWN_SECONDS, 500000000, __LINE__},
-        {&exposed, NGINX "\"GET /system/services/nb/exposed" REST, true, 1768212000, 0, __LINE__},
-        {&exposed,
-         "::1 - [01/Jan/2020:00:00:00 +0000] [12/Jan/2026:11:00:00 +0100] \"GET "
-         "/system/services/nb/exposed\"",
-         true, 1768212000, 0, __LINE__},
-        {&exposed, "2026-05-01T10:00:00Z stdout F ::1 - - [?] \"GET /system/services/nb/exposed\"", true,
-         OWN_SECONDS, 0, __LINE__},
-        {&exposed, JSON("\"RequestPath\":\"/system/services/nb/exposed\""), true, OWN_SECONDS, 100000000,
-         __LINE__},
-        {&exposed,
-         "{\"RequestPath\":\"/system/services/nb/exposed\",\"StartUTC\":\"15/Aug/2026:12:30:00 +0000\"}",
-         true, 1786797000, 0, __LINE__},
-        {&exposed,
-         "{\"RequestPath\":\"/system/services/nb/"
-         "exposed\",\"time\":\"2026-05-01T12:00:00+02:00\",\"StartUTC\":\"?\"}",
-         true, OWN_SECONDS, 0, __LINE__},
-        {&exposed,
-         "{\"RequestPath\":\"/system/services/nb/exposed\",\"time\":\"2020-01-01T00:00:00Z\","
-         "\"StartUTC\":\"2026-05-01T10:00:00Z\"}",
-         true, OWN_SECONDS, 0, __LINE__},
-        {&exposed, "2026-05-01T10:00:00Z {\"RequestPath\":\"/system/services/nb/exposed\",\"StartUTC\":7}",
-         true, OWN_SECONDS, 0, __LINE__},
-        /* lines that do not count have their times too */
-        {&requests, "2026-05-01T10:00:00Z stderr F anything", false, OWN_SECONDS, 0, __LINE__},
-        {&requests, "2026-05-01T10:00:00Z", false, OWN_SECONDS, 0, __LINE__},
-        {&requests, OWN "GET /health | a", false, OWN_SECONDS, 123456789, __LINE__},
-        {&requests, OWN "POST /run/yolo | a | seven", false, OWN_SECONDS, 123456789, __LINE__},
-        {&requests, "[GIN] 2024/10/10 - 09:34:35 | 200 | 1ms | ::1 | GET /health", false, 1728552875, 0,
-         __LINE__},
-        {&requests, "2024/10/10 - 09:34:35 | 200 | 1ms | ::1 | GET /health", false, 1728552875, 0, __LINE__},
-        {&exposed, NGINX "\"GET / HTTP/1.1\" 200", false, 1768212000, 0, __LINE__},
-        {&exposed, "{\"time\":\"2026-05-01T10:00:00Z\"}", false, OWN_SECONDS, 0, __LINE__},
-    };
-
     (void)state;
     assert_true(timezone_use("UTC"));
-    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    for (size_t i = 0; i < COUNT_OF(timed_lines); i++) {
         struct logline_event event;
-        struct text line = text_of(rows[i].line);
-        bool counts = logline_parse(rows[i].rules, line, NULL, &event) == LOGLINE_COUNTS;
+        struct text line = text_of(timed_lines[i].line);
+        bool counts = logline_parse(timed_lines[i].rules, line, NULL, &event) == LOGLINE_COUNTS;
         struct instant time = {0, 0};
 
-        if (counts != rows[i].counts || !event.timed || event.time.seconds != rows[i].seconds ||
-            event.time.nanoseconds != rows[i].nanoseconds)
-            fail_msg("row of line %d: %lld", rows[i].row, (long long)event.time.seconds);
-        if (!logline_time(rows[i].rules, line, &time) || instant_compare(time, event.time) != 0)
-            fail_msg("row of line %d: logline_time()", rows[i].row);
+        if (counts != timed_lines[i].counts || !event.timed || event.time.seconds != timed_lines[i].seconds ||
+            event.time.nanoseconds != timed_lines[i].nanoseconds)
+            fail_msg("row of line %d: %lld", timed_lines[i].row, (long long)event.time.seconds);
+        if (!logline_time(timed_lines[i].rules, line, &time) || instant_compare(time, event.time) != 0)
+            fail_msg("row of line %d: logline_time()", timed_lines[i].row);
     }
 }
 

@@ -36,8 +36,8 @@ enum { LOGLINE_NAME_MAX = 253, LOGLINE_CLIENT_MAX = 64 };
 struct logline_event {
     bool timed; /* `time` is known: set for every line, also for one that does not count */
     struct instant time;
-    /* Below: only of a line that counts. The texts point into the line or into `name` and `address`: do not copy
-     * the struct. */
+    /* Below: only of a line that counts. The texts point into the line or into `name` and `address`: do not
+     * copy the struct. */
     enum usage_type type;
     struct text service;
     struct text namespace; /* empty: the line carries none */

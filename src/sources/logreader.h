@@ -1,5 +1,5 @@
-/* A log file, plain or gzip, as lines: read once, in pieces, in constant memory. One reader serves many files, one
- * after the other. */
+/* A log file, plain or gzip, as lines: read once, in pieces, in constant memory. One reader serves many
+ * files, one after the other. */
 #ifndef OM_SOURCES_LOGREADER_H
 #define OM_SOURCES_LOGREADER_H
 
@@ -35,19 +35,19 @@ void logreader_free(struct logreader *reader); /* NULL is allowed */
 /* True when the file begins as gzip does. */
 bool logreader_is_gzip(int fd);
 
-/* Begins with a file; the descriptor stays the caller's. Of a plain file the first `size` bytes are read, a gzip file
- * is read to its end. */
+/* Begins with a file; the descriptor stays the caller's. Of a plain file the first `size` bytes are read, a
+ * gzip file is read to its end. */
 void logreader_open(struct logreader *reader, int fd, bool gzip, int64_t size);
 
 /* The text is valid until the next call. */
 enum logreader_item logreader_next(struct logreader *reader, struct text *line);
 
-/* Before the first logreader_next(): the beginning of the (uncompressed) contents, LOGREADER_LINE_MAX bytes or all
- * that can be read if less. */
+/* Before the first logreader_next(): the beginning of the (uncompressed) contents, LOGREADER_LINE_MAX bytes
+ * or all that can be read if less. */
 struct text logreader_peek(struct logreader *reader);
 
 enum logreader_end logreader_end(const struct logreader *reader);
-int logreader_error(const struct logreader *reader);      /* an errno */
+int logreader_error(const struct logreader *reader);        /* an errno */
 int64_t logreader_position(const struct logreader *reader); /* bytes of the file that were taken so far */
 
 #endif

@@ -31,8 +31,8 @@ struct logset *logset_new(struct arena *arena, const char *globs); /* comma-sepa
 /* Gives back all that is not in the arena. To be called once. */
 void logset_close(struct logset *set);
 
-/* A slice of looking and opening. True: there is more to do. False: the set is complete, and what is wrong with it
- * stands in *status. The reader is used to look into gzip files. */
+/* A slice of looking and opening. True: there is more to do. False: the set is complete, and what is wrong
+ * with it stands in *status. The reader is used to look into gzip files. */
 bool logset_step(struct logset *set, struct logreader *reader, struct source_status *status);
 
 size_t logset_count(const struct logset *set);

@@ -18,7 +18,7 @@ int set_up(void **state)
 
     if (f == NULL)
         return -1;
-    strncpy(f->folder, "/tmp/test-logfiles-XXXXXX", sizeof(f->folder) - 1);
+    snprintf(f->folder, sizeof(f->folder), "/tmp/test-logfiles-XXXXXX");
     if (mkdtemp(f->folder) == NULL)
         return -1;
     f->arena = arena_new();

@@ -187,7 +187,7 @@ def takes_care_of(process, number):
     return any(mask >> (number - 1) & 1 for mask in masks)
 
 
-@pytest.mark.parametrize("attempt", range(10))
+@pytest.mark.parametrize("attempt", range(5))
 def test_a_signal_while_starting_is_not_lost(attempt):
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind("")

@@ -48,7 +48,7 @@ OTHER_PATHS = ["", "/", "/system", "/system/", "/system/metric", "/system/metric
                "/system/metrics/x/", "/system/metrics/a/b", "/system/metrics/a/b/c", "/system/metrics/breakdown/",
                "/system/metrics/breakdown/x", "/system/metrics/owners/", "/system/metrics/owners/x",
                "/system/metrics/yolo/breakdown", "/system/metrics%2Fbreakdown", "system/metrics", "/-", "/-/",
-               "/-/healthy/", "/-/nothing", "/-/Ready", "/system/metrics\0", "/system/metrics/a/\0"]
+               "/-/healthy/", "/-/nothing", "/-/Ready"]
 
 
 @pytest.mark.parametrize("path", OTHER_PATHS)
@@ -119,7 +119,7 @@ def test_an_empty_name_is_asked_for(app, name):
 
 
 BAD_NAMES = ["Yolo", "YOLO", "-a", "a-", ".a", "a.", "-", ".", "..", "a_b", "a b", "a%2fb", "%20", "%79olo", "a|b", "a:b",
-             "a~b", "é", "yolo\0", "a\0b", "a\nb", "a\\b", 'a"b', "a*", ".*", "a+b", "a'b", "z" * 254, "z" * 1000]
+             "a~b", "é", "a\nb", "a\\b", 'a"b', "a*", ".*", "a+b", "a'b", "z" * 254, "z" * 1000]
 
 
 @pytest.mark.parametrize("name", BAD_NAMES, ids=lambda name: ascii(name)[:24])

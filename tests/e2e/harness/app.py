@@ -47,7 +47,9 @@ class App(Client):
             wait_until(self._is_ready, "the program to be ready")
         except BaseException:
             self.kill()
-            raise AssertionError("the program did not start: " + self.stderr()) from None
+            text = self.stderr()
+            self.errors.close()
+            raise AssertionError("the program did not start: " + text) from None
 
     def _popen(self, command, settings, stdin):
         return subprocess.Popen(command, env=environment(settings), stdin=stdin, stdout=self.errors,

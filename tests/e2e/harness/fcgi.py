@@ -18,7 +18,11 @@ REQUEST_COMPLETE, CANT_MPX_CONN, OVERLOADED, UNKNOWN_ROLE = 0, 1, 2, 3
 
 
 class Closed(Exception):
-    """The program closed the connection before the answer was complete."""
+    """The program closed the connection before the answer was complete; `begun`: after some of it."""
+
+    def __init__(self, begun):
+        super().__init__("closed " + ("within the answer" if begun else "without an answer"))
+        self.begun = begun
 
 
 def record(kind, request_id, content=b"", padding=0):
@@ -86,6 +90,7 @@ class Connection:
             self.socket.close()
             raise
         self.pending = b""
+        self.begun = False
 
     def __enter__(self):
         return self
@@ -101,9 +106,13 @@ class Connection:
 
     def _receive(self, count):
         while len(self.pending) < count:
-            piece = self.socket.recv(65536)
+            try:
+                piece = self.socket.recv(65536)
+            except ConnectionError:
+                piece = b""
             if not piece:
-                raise Closed(f"closed with {len(self.pending)} of {count} bytes there")
+                raise Closed(self.begun)
+            self.begun = True
             self.pending += piece
         data, self.pending = self.pending[:count], self.pending[count:]
         return data
@@ -140,7 +149,10 @@ class Connection:
 
     def is_closed(self):
         """Waits for the program to close this connection; True when it did without another byte."""
-        return not self.pending and not self.socket.recv(1)
+        try:
+            return not self.pending and not self.socket.recv(1)
+        except ConnectionError:
+            return not self.pending
 
 
 def ask(address, values, body=b"", patience=PATIENCE):

@@ -111,18 +111,18 @@ def _request(line, zone, services_namespace):
         time = rfc3339(fields[0])
     if time is None:
         time = _gin(fields[0], zone)
-    words = fields[4].split()
-    if time is None or len(words) != 2:
-        return None
-    path = words[1].split(b"?")[0]
+    _, *path = re.split(rb"[ \t]", fields[4], maxsplit=1)
+    path = b"".join(path).strip().split(b"?")[0]
     kind = {b"/run/": "sync", b"/job/": "async"}.get(path[:5])
     service, namespace = path[5:], b""
+    if time is None or kind is None or not service:
+        return None
     if len(fields) == 8:
         service, namespace = fields[6], fields[7]
         own = services_namespace.encode()
         if namespace != own and not namespace.startswith(own + b"-"):
             return None
-    if kind is None or not _NAME.match(service):
+    if not _NAME.match(service):
         return None
     return Event(kind, service.decode(), time, text_of(fields[5]), namespace.decode())
 

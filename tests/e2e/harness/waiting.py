@@ -9,7 +9,7 @@ SLOWDOWN = float(os.environ.get("E2E_SLOWDOWN", "1"))
 PATIENCE = 20 * SLOWDOWN
 
 
-def wait_until(condition, what, patience=PATIENCE):
+def wait_until(condition, what, patience=PATIENCE, pause=0.005):
     """Calls condition() until it gives something true, which is returned; fails after `patience` seconds."""
     end = time.monotonic() + patience
     while True:
@@ -18,4 +18,4 @@ def wait_until(condition, what, patience=PATIENCE):
             return result
         if time.monotonic() > end:
             raise AssertionError(f"waited {patience:g} s in vain for: {what}")
-        time.sleep(0.005)
+        time.sleep(pause)

@@ -33,8 +33,9 @@ bool timestamp_parse(struct text text, struct timestamp *out);
 /* "YYYY/MM/DD - HH:MM:SS", without a zone: to be read in the zone set by timezone_use(). */
 bool timestamp_parse_gin(struct text text, struct instant *out);
 
-/* The same for many lines in order. The C library is slow to find the offset of a local time; the one that was found
- * last holds for its quarter of an hour, on whose borders all zones change. Zeroed at first; one thread at a time. */
+/* The same for many lines in order. The C library is slow to find the offset of a local time; the one that
+ * was found last holds for its quarter of an hour, on whose borders all zones change. Zeroed at first; one
+ * thread at a time. */
 struct timezone_cache {
     int64_t quarter, offset;
     bool filled;

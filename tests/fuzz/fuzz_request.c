@@ -1,5 +1,5 @@
-/* Path, query and Authorization, one line each of the input: whatever they hold, the pieces that read them give an
- * answer, and one that keeps what they promise. */
+/* Path, query and Authorization, one line each of the input: whatever they hold, the pieces that read them
+ * give an answer, and one that keeps what they promise. */
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -35,7 +35,8 @@ static void check_query(struct arena *arena, struct text query, enum report_kind
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct settings *settings;
-    struct text rest = {(const char *)data, size}, path = text_cut(&rest, '\n'), query = text_cut(&rest, '\n');
+    struct text rest = {(const char *)data, size}, path = text_cut(&rest, '\n'),
+                query = text_cut(&rest, '\n');
     struct text segment = {NULL, 0};
     struct arena *arena = arena_new();
     struct identity identity;

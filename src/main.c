@@ -56,6 +56,17 @@ static int check_config(void)
     return EXIT_SUCCESS;
 }
 
+/* From here on signals wait until they are asked for. First of all: libfcgi puts handlers of its own in their
+ * place, and threads inherit what their starter blocks. */
+static void hold_signals(sigset_t *signals)
+{
+    sigemptyset(signals);
+    sigaddset(signals, SIGTERM);
+    sigaddset(signals, SIGINT);
+    sigaddset(signals, SIGUSR1);
+    pthread_sigmask(SIG_BLOCK, signals, NULL);
+}
+
 static int wait_for_signal(const sigset_t *signals)
 {
     int signal_number = 0;
@@ -66,25 +77,19 @@ static int wait_for_signal(const sigset_t *signals)
 }
 
 /* Serves until a signal; EXIT_FAILURE when something would not end in time. */
-static int run(const struct server *server, int listening, const struct settings *settings)
+static int run(const struct server *server, int listening, const struct settings *settings,
+               const sigset_t *signals)
 {
     int64_t deadline = settings_number(settings, OSCAR_METRICS_DEADLINE);
     struct pool *pool;
-    sigset_t signals;
 
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGUSR1);
-    /* Before the threads start: they inherit it, and only this one takes signals. */
-    pthread_sigmask(SIG_BLOCK, &signals, NULL);
     pool = pool_start(server, listening, (size_t)settings_number(settings, OSCAR_METRICS_WORKERS));
     if (pool == NULL) {
         log_event(LOG_ERROR, "the workers cannot be started", "reason", strerror(errno), NULL);
         return EXIT_FAILURE;
     }
     log_event(LOG_INFO, "ready", "version", PACKAGE_VERSION, NULL);
-    log_event(LOG_INFO, "stopping", "signal", strsignal(wait_for_signal(&signals)), NULL);
+    log_event(LOG_INFO, "stopping", "signal", strsignal(wait_for_signal(signals)), NULL);
     if (pool_stop(pool, deadline))
         return EXIT_SUCCESS;
     log_event(LOG_ERROR, "some requests did not end before the deadline", NULL);
@@ -97,9 +102,11 @@ static int serve_requests(void)
     struct server server;
     const char *address, *why = "";
     int listening, status;
+    sigset_t signals;
 
     if (settings == NULL)
         return EXIT_FAILURE;
+    hold_signals(&signals);
     settings_hold(settings); /* for this function; the store has its own */
     server.settings = settings_store_new(settings, settings_environment, NULL);
     address = settings_text(settings, OSCAR_METRICS_LISTEN);
@@ -113,7 +120,7 @@ static int serve_requests(void)
         fputs("libfcgi or libcurl cannot be initialised\n", stderr);
         status = EXIT_FAILURE;
     } else {
-        status = run(&server, listening, settings);
+        status = run(&server, listening, settings, &signals);
         listen_remove(address);
         fetch_library_cleanup();
     }

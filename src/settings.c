@@ -120,6 +120,17 @@ static bool is_url(const char *value)
     return rest.length > 0 && rest.data[0] != '/';
 }
 
+static bool is_listen(const char *value)
+{
+    const char *colon = strrchr(value, ':');
+    struct text port = text_of(colon ? colon + 1 : NULL);
+    int64_t number;
+
+    if (value[0] == '\0' || strchr(value, '/'))
+        return true;
+    return take_digits(&port, &number) && port.length == 0 && number >= 1 && number <= 65535;
+}
+
 /* Checks one value and sets its number; NULL when it is fine, else what is wrong. */
 static const char *check(const struct setting_row *row, const char *value, int64_t *number)
 {
@@ -148,6 +159,8 @@ static const char *check(const struct setting_row *row, const char *value, int64
         return timezone_exists(value) ? NULL : "is not a time zone of this machine";
     case TYPE_NAME:
         return text_is_dns_name(text) ? NULL : "is not a Kubernetes name";
+    case TYPE_LISTEN:
+        return is_listen(value) ? NULL : "is neither a socket's path nor host:port";
     }
     return "has no type";
 }

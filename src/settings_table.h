@@ -17,6 +17,7 @@ enum setting_type {
     TYPE_CHOICE,   /* one of the words of `choices` */
     TYPE_ZONE,     /* an IANA time zone of this machine */
     TYPE_NAME,     /* a Kubernetes name */
+    TYPE_LISTEN,   /* a path (with a '/') or host:port; may be empty */
 };
 
 enum { SETTING_REQUIRED = 1, SETTING_SECRET = 2, SETTING_FROM_FILE = 4, SETTING_NONE_ALLOWED = 8 };

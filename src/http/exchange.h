@@ -21,7 +21,7 @@ struct exchange_ops {
 /* Stands first in the struct of each backing. */
 struct exchange {
     const struct exchange_ops *ops;
-    bool nul; /* a parameter was sent with a NUL in it: what parameter() gives cannot be trusted to be all */
+    bool invalid; /* what was sent cannot be served: a NUL in a parameter, a role that is not ours */
 };
 
 #endif

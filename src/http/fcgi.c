@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 
+#include <fastcgi.h>
 #include <fcgiapp.h>
 
 struct fcgi_exchange {
@@ -51,7 +52,7 @@ bool fcgi_init(void)
 
 bool fcgi_serve(int connection, bool nul, fcgi_handler *handler, void *context)
 {
-    struct fcgi_exchange exchange = {.exchange = {&fcgi_ops, nul}};
+    struct fcgi_exchange exchange = {.exchange.ops = &fcgi_ops};
     FCGX_Request *request = &exchange.request;
 
     if (FCGX_InitRequest(request, -1, 0) != 0)
@@ -63,6 +64,8 @@ bool fcgi_serve(int connection, bool nul, fcgi_handler *handler, void *context)
     FCGX_Detach(request);
     if (FCGX_Accept_r(request) != 0)
         return false;
+    /* An authorizer's answer would let somebody in elsewhere. */
+    exchange.exchange.invalid = nul || request->role != FCGI_RESPONDER;
     handler(context, &exchange.exchange);
     /* Ours to close, whatever the web server asked for: a kept connection would be a silent one. */
     request->keepConnection = 1;

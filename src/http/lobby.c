@@ -111,12 +111,13 @@ static void take_in(struct lobby *lobby, struct queue *queue, int fd)
     *(queue->newest ? &queue->newest->newer : &queue->oldest) = guest;
     queue->newest = guest;
     lobby->guests++;
-    watch(lobby, fd, EPOLLIN | EPOLLRDHUP | EPOLLET, guest);
+    /* EPOLLOUT is there at once: whoever waits hears of a guest whose time it did not know of. */
+    watch(lobby, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, guest);
     pthread_mutex_unlock(&lobby->lists);
 }
 
 /* What the bytes that wait on a connection say; RECORD_WRONG also when the peer is gone. */
-static enum record_verdict look_at(struct lobby *lobby, int fd)
+static enum record_verdict look_at(struct lobby *lobby, int fd, struct record_seen *seen)
 {
     ssize_t length = recv(fd, lobby->look, sizeof(lobby->look), MSG_PEEK | MSG_DONTWAIT);
     enum record_verdict verdict;
@@ -125,7 +126,7 @@ static enum record_verdict look_at(struct lobby *lobby, int fd)
         return errno == EAGAIN || errno == EINTR ? RECORD_MORE : RECORD_WRONG;
     if (length == 0)
         return RECORD_WRONG;
-    verdict = record_look((struct text){lobby->look, (size_t)length});
+    verdict = record_look((struct text){lobby->look, (size_t)length}, seen);
     if (verdict == RECORD_MORE && (size_t)length == sizeof(lobby->look))
         return RECORD_READY;
     return verdict;
@@ -147,12 +148,13 @@ static void make_room(struct lobby *lobby)
     pthread_mutex_unlock(&lobby->lists);
 }
 
-static const struct arrival nobody = {-1, false};
+static const struct arrival nobody = {.connection = -1};
 
 /* Accepts one connection; gives it when its request is already there. */
 static struct arrival receive(struct lobby *lobby)
 {
     int fd = accept4(lobby->listening, NULL, NULL, SOCK_CLOEXEC);
+    struct arrival arrival = {.connection = fd};
     enum record_verdict verdict;
 
     if (fd < 0) {
@@ -167,9 +169,9 @@ static struct arrival receive(struct lobby *lobby)
     }
     set_timeout(fd, SO_RCVTIMEO, RECEIVE_SECONDS);
     set_timeout(fd, SO_SNDTIMEO, SEND_SECONDS);
-    verdict = look_at(lobby, fd);
-    if (verdict == RECORD_READY || verdict == RECORD_NUL)
-        return (struct arrival){fd, verdict == RECORD_NUL};
+    verdict = look_at(lobby, fd, &arrival.seen);
+    if (verdict == RECORD_READY)
+        return arrival;
     if (verdict == RECORD_WRONG) {
         close(fd);
         return nobody;
@@ -200,10 +202,10 @@ static struct arrival attend(struct lobby *lobby, struct guest *guest)
         if (drain(lobby, guest->fd))
             close_guest(lobby, guest);
     } else {
-        enum record_verdict verdict = look_at(lobby, guest->fd);
+        enum record_verdict verdict = look_at(lobby, guest->fd, &arrival.seen);
 
-        if (verdict == RECORD_READY || verdict == RECORD_NUL)
-            arrival = (struct arrival){let_go(lobby, guest), verdict == RECORD_NUL};
+        if (verdict == RECORD_READY)
+            arrival.connection = let_go(lobby, guest);
         else if (verdict == RECORD_WRONG)
             close_guest(lobby, guest);
     }
@@ -252,18 +254,19 @@ struct arrival lobby_next(struct lobby *lobby)
     return arrival;
 }
 
-void lobby_leave(struct lobby *lobby, int connection)
+void lobby_leave(struct lobby *lobby, const struct arrival *served)
 {
-    int domain = AF_UNIX;
+    int domain = AF_INET;
     socklen_t size = sizeof(domain);
 
     /* A Unix socket hands over what was written even when the writer is gone. */
-    if (getsockopt(connection, SOL_SOCKET, SO_DOMAIN, &domain, &size) != 0 || domain == AF_UNIX) {
-        close(connection);
+    if (served->seen.whole && getsockopt(served->connection, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 &&
+        domain == AF_UNIX) {
+        close(served->connection);
         return;
     }
-    shutdown(connection, SHUT_WR);
-    take_in(lobby, &lobby->leaving, connection);
+    shutdown(served->connection, SHUT_WR);
+    take_in(lobby, &lobby->leaving, served->connection);
 }
 
 void lobby_close(struct lobby *lobby)

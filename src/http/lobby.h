@@ -8,6 +8,8 @@
 
 #include <stdbool.h>
 
+#include "http/record.h"
+
 struct lobby;
 
 enum {
@@ -24,15 +26,16 @@ void lobby_free(struct lobby *lobby); /* closes the guests; NULL is allowed */
 /* A connection whose request has arrived. */
 struct arrival {
     int connection; /* -1: lobby_close() was called */
-    bool nul;       /* a parameter holds a NUL, behind which the server's library does not look */
+    struct record_seen seen;
 };
 
 /* The next one; the caller closes the connection or gives it to lobby_leave(). */
 struct arrival lobby_next(struct lobby *lobby);
 
-/* Takes leave of a served connection without holding the worker up: closes it when the peer is done or after
- * a while. Over TCP, closing at once would throw away what the peer has not read yet. */
-void lobby_leave(struct lobby *lobby, int connection);
+/* Takes leave of a served connection without holding the worker up: closes it at once when nothing can be
+ * lost by that, else when the peer is done or after a while. A peer that is still sending would not read its
+ * answer, and over TCP closing at once can throw away what is on its way. */
+void lobby_leave(struct lobby *lobby, const struct arrival *served);
 
 /* No connection is accepted any more; every lobby_next() ends. Safe from any thread. */
 void lobby_close(struct lobby *lobby);

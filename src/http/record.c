@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { HEADER_BYTES = 8, VERSION = 1, TYPE_BEGIN = 1, TYPE_ABORT = 2, TYPE_PARAMS = 4 };
+enum { HEADER_BYTES = 8, VERSION = 1, TYPE_BEGIN = 1, TYPE_ABORT = 2, TYPE_PARAMS = 4, TYPE_STDIN = 5 };
 
 /* Reads name-value pairs (section 3.4) piece by piece: lengths of one byte, or of four with the high bit set.
  */
@@ -51,31 +51,64 @@ static void read_pairs(struct pairs *pairs, struct text bytes)
     }
 }
 
-enum record_verdict record_look(struct text bytes)
+/* One record, cut off the front of the bytes; false when it is not whole. */
+struct record {
+    unsigned version, type, id;
+    struct text content;
+    bool whole; /* content and padding are there, not the header alone */
+};
+
+static bool take_record(struct text *bytes, struct record *record)
+{
+    const unsigned char *header = (const unsigned char *)bytes->data;
+    size_t content, length;
+
+    if (bytes->length < HEADER_BYTES)
+        return false;
+    content = (size_t)header[4] << 8 | header[5];
+    length = HEADER_BYTES + content + header[6];
+    *record = (struct record){.version = header[0],
+                              .type = header[1],
+                              .id = (unsigned)header[2] << 8 | header[3],
+                              .content = {bytes->data + HEADER_BYTES, content},
+                              .whole = bytes->length >= length};
+    *bytes = text_skip(*bytes, record->whole ? length : bytes->length);
+    return true;
+}
+
+/* Behind the parameters: is the empty record there that ends the body? */
+static bool has_body_end(struct text bytes)
+{
+    struct record record;
+
+    while (take_record(&bytes, &record))
+        if (record.type == TYPE_STDIN && record.content.length == 0)
+            return true;
+    return false;
+}
+
+enum record_verdict record_look(struct text bytes, struct record_seen *seen)
 {
     struct pairs pairs = {0};
+    struct record record;
     bool begun = false;
 
-    while (bytes.length >= HEADER_BYTES) {
-        const unsigned char *header = (const unsigned char *)bytes.data;
-        size_t content = (size_t)header[4] << 8 | header[5], whole = HEADER_BYTES + content + header[6];
-        unsigned id = (unsigned)header[2] << 8 | header[3];
-
-        if (header[0] != VERSION)
+    while (take_record(&bytes, &record)) {
+        if (record.version != VERSION)
             return RECORD_WRONG;
-        if (id != 0 && header[1] == TYPE_BEGIN)
-            begun = true;
-        else if (id != 0 && !begun)
-            return RECORD_WRONG;
-        if (id != 0 && header[1] == TYPE_ABORT)
-            return RECORD_WRONG;
-        if (id != 0 && header[1] == TYPE_PARAMS && content == 0)
-            return pairs.nul ? RECORD_NUL : RECORD_READY;
-        if (bytes.length < whole)
+        if (record.id != 0) {
+            begun |= record.type == TYPE_BEGIN;
+            if (!begun || record.type == TYPE_ABORT)
+                return RECORD_WRONG;
+            if (record.type == TYPE_PARAMS && record.content.length == 0) {
+                *seen = (struct record_seen){pairs.nul, has_body_end(bytes)};
+                return RECORD_READY;
+            }
+        }
+        if (!record.whole)
             return RECORD_MORE;
-        if (id != 0 && header[1] == TYPE_PARAMS)
-            read_pairs(&pairs, (struct text){bytes.data + HEADER_BYTES, content});
-        bytes = text_skip(bytes, whole);
+        if (record.id != 0 && record.type == TYPE_PARAMS)
+            read_pairs(&pairs, record.content);
     }
     return RECORD_MORE;
 }

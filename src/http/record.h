@@ -11,11 +11,16 @@
 enum record_verdict {
     RECORD_MORE,  /* not yet: wait for more */
     RECORD_READY, /* all parameters are there, up to the empty record that ends them */
-    RECORD_NUL,   /* the same, but one of them holds a NUL, which libfcgi would end it at */
     RECORD_WRONG, /* no FastCGI, or an order that nobody sends: close */
 };
 
+/* What is known of a request that is ready. */
+struct record_seen {
+    bool nul;   /* a parameter holds a NUL, at which libfcgi would end it */
+    bool whole; /* its body has ended too: the peer has nothing more to send */
+};
+
 /* Whatever libfcgi would answer by itself (management records) does not make a request ready. */
-enum record_verdict record_look(struct text bytes);
+enum record_verdict record_look(struct text bytes, struct record_seen *seen);
 
 #endif

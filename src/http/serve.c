@@ -15,10 +15,10 @@ struct text request_parameter(const struct request *request, const char *name)
     return text_of(request->exchange->ops->parameter(request->exchange, name));
 }
 
-/* No web server passes a NUL on; what else a parameter holds is for those who read it. */
-static enum stage check_bytes(struct request *request)
+/* No web server sends such a thing; what parameters hold otherwise is for those who read them. */
+static enum stage check_exchange(struct request *request)
 {
-    return request->exchange->nul ? respond_bad_request(request, "invalid request") : GO_ON;
+    return request->exchange->invalid ? respond_bad_request(request, "invalid request") : GO_ON;
 }
 
 static enum stage check_method(struct request *request)
@@ -79,8 +79,8 @@ void serve(const struct server *server, const struct worker_memory *memory, stru
     /* A twentieth of the time is kept for writing the answer down. */
     request.deadline = request.began + settings_number(settings, OSCAR_METRICS_DEADLINE) / 20 * 19;
 
-    if (check_bytes(&request) == GO_ON && check_method(&request) == GO_ON && find_route(&request) == GO_ON &&
-        authenticate(&request) == GO_ON)
+    if (check_exchange(&request) == GO_ON && check_method(&request) == GO_ON &&
+        find_route(&request) == GO_ON && authenticate(&request) == GO_ON)
         request.route->handler(&request);
 
     write_log(&request);

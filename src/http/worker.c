@@ -38,8 +38,8 @@ static void *work(void *context)
     struct arrival arrival;
 
     while ((arrival = lobby_next(pool->lobby)).connection >= 0)
-        if (fcgi_serve(arrival.connection, arrival.nul, handle, &worker))
-            lobby_leave(pool->lobby, arrival.connection);
+        if (fcgi_serve(arrival.connection, arrival.seen.nul, handle, &worker))
+            lobby_leave(pool->lobby, &arrival);
     fetcher_free(worker.memory.fetcher);
     arena_free(worker.memory.arena);
     return NULL;

@@ -21,6 +21,8 @@ struct piece {
         p, sizeof(p) - 1                                                                                     \
     }
 
+static struct record_seen seen;
+
 static enum record_verdict look(const struct piece *pieces, size_t count, size_t cut)
 {
     char bytes[256];
@@ -30,7 +32,8 @@ static enum record_verdict look(const struct piece *pieces, size_t count, size_t
         memcpy(bytes + length, pieces[i].bytes, pieces[i].length);
         length += pieces[i].length;
     }
-    return record_look((struct text){bytes, length - cut});
+    seen = (struct record_seen){false, false};
+    return record_look((struct text){bytes, length - cut}, &seen);
 }
 
 static void ready_only_with_all_parameters(void **state)
@@ -44,7 +47,11 @@ static void ready_only_with_all_parameters(void **state)
     assert_int_equal(look(whole, 3, 0), RECORD_READY);
     for (size_t cut = 1; cut <= length; cut++)
         assert_int_equal(look(whole, 3, cut), RECORD_MORE);
+    assert_false(seen.whole);
     assert_int_equal(look(after, 5, 0), RECORD_READY);
+    assert_true(seen.whole);
+    assert_int_equal(look(after, 5, 1), RECORD_READY);
+    assert_false(seen.whole);
 }
 
 static void a_nul_in_a_parameter_is_seen_wherever_records_are_cut(void **state)
@@ -59,9 +66,12 @@ static void a_nul_in_a_parameter_is_seen_wherever_records_are_cut(void **state)
                                   PIECE(params_end)};
 
     (void)state;
-    assert_int_equal(look(nul, 3, 0), RECORD_NUL);
-    assert_int_equal(look(cut, 4, 0), RECORD_NUL);
-    assert_int_equal(look(empty, 5, 0), RECORD_READY); /* lengths of zero are no NULs */
+    assert_int_equal(look(nul, 3, 0), RECORD_READY);
+    assert_true(seen.nul);
+    assert_int_equal(look(cut, 4, 0), RECORD_READY);
+    assert_true(seen.nul);
+    assert_int_equal(look(empty, 5, 0), RECORD_READY);
+    assert_false(seen.nul); /* lengths of zero are no NULs */
 }
 
 static void what_no_web_server_sends_is_wrong(void **state)

@@ -289,6 +289,59 @@ bool usage_add(struct usage *usage, const struct usage_event *event, uint64_t co
     return add_row(usage, &row);
 }
 
+/* The number in `usage` of a string of `from`, looked up once. */
+static bool translate(struct usage *usage, const struct usage *from, uint32_t *numbers, uint32_t number,
+                      uint32_t *out)
+{
+    if (numbers[number] == 0 && number != 0 && !intern(usage, from->strings[number], &numbers[number]))
+        return false;
+    *out = numbers[number];
+    return true;
+}
+
+bool usage_merge(struct usage *usage, const struct usage *from, int64_t first, int64_t last,
+                 enum usage_hours hours)
+{
+    uint32_t *numbers = memory_new(from->string_count, sizeof(*numbers));
+    bool fits_all = true;
+
+    for (size_t i = 0; fits_all && i < from->row_count; i++) {
+        struct usage_row row = from->rows[i];
+        uint32_t country;
+
+        if (row.hour < first || row.hour > last)
+            continue;
+        fits_all = translate(usage, from, numbers, row.namespace, &row.namespace) &&
+                   translate(usage, from, numbers, row.service, &row.service) &&
+                   translate(usage, from, numbers, row.user, &row.user) &&
+                   translate(usage, from, numbers, row.country, &country);
+        if (!fits_all)
+            break;
+        row.country = country & 0x3fffffffu;
+        if (hours == USAGE_WITHOUT_HOURS)
+            row.hour = 0;
+        fits_all = add_row(usage, &row);
+    }
+    free(numbers);
+    return fits_all;
+}
+
+void usage_seal(struct usage *usage)
+{
+    for (size_t i = 0; i < RECENT_HOURS; i++) {
+        free(usage->recent[i].slots.slot);
+        usage->recent[i] = (struct recent){0};
+    }
+    usage->current = NULL;
+    free(usage->string_slots.slot);
+    usage->string_slots = (struct slots){0};
+    usage->row_capacity = usage->row_count;
+    usage->rows = memory_grow(usage->rows, usage->row_capacity, sizeof(*usage->rows));
+    usage->string_capacity = usage->string_count;
+    usage->strings = memory_grow(usage->strings, usage->string_capacity, sizeof(*usage->strings));
+    buf_free(&usage->repaired);
+}
+
 size_t usage_row_count(const struct usage *usage)
 {
     return usage->row_count;

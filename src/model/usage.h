@@ -2,8 +2,9 @@
  *
  *     (hour, namespace, service, type, user, country) -> count
  *
- * Lines go in and are forgotten. One key may have several rows: whoever looks at rows adds up. Strings are kept once and named by numbers; number 0 is the empty string,
- * which stands for "not known". One thread at a time. */
+ * Lines go in and are forgotten. One key may have several rows: whoever looks at rows adds up. Strings are
+ * kept once and named by numbers; number 0 is the empty string, which stands for "not known". One thread at a
+ * time. */
 #ifndef OM_MODEL_USAGE_H
 #define OM_MODEL_USAGE_H
 
@@ -42,6 +43,17 @@ void usage_free(struct usage *usage); /* NULL is allowed */
  */
 bool usage_add(struct usage *usage, const struct usage_event *event, uint64_t count)
     __attribute__((warn_unused_result));
+
+enum usage_hours { USAGE_WITH_HOURS, USAGE_WITHOUT_HOURS /* all rows are added under hour 0 */ };
+
+/* Adds the rows of `from` with an hour from `first` to `last`. False when that would go over the cap: some of
+ * them may have been added. */
+bool usage_merge(struct usage *usage, const struct usage *from, int64_t first, int64_t last,
+                 enum usage_hours hours) __attribute__((warn_unused_result));
+
+/* No usage_add() and no usage_merge() into it will follow: gives back what only they need. From then on it
+ * may be read by several threads. */
+void usage_seal(struct usage *usage);
 
 size_t usage_row_count(const struct usage *usage);
 const struct usage_row *usage_rows(const struct usage *usage); /* valid until the next usage_add() */

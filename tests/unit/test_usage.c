@@ -152,6 +152,54 @@ static void lines_that_jump_between_two_hours_share_their_rows(void **state)
     usage_free(usage);
 }
 
+static void a_sealed_usage_is_merged_by_hours(void **state)
+{
+    struct usage *from = usage_new(1 << 20), *with = usage_new(1 << 20), *without = usage_new(1 << 20);
+    struct usage_event e = event(0, USAGE_SYNC, "a", "u");
+
+    (void)state;
+    for (e.hour = -2; e.hour <= 5; e.hour++)
+        assert_true(usage_add(from, &e, 10));
+    e = event(3, USAGE_EXPOSED, "b", "");
+    assert_true(usage_add(from, &e, 1));
+    usage_seal(from);
+    e = event(7, USAGE_SYNC, "x", "u"); /* so that the numbers of strings differ */
+    assert_true(usage_add(with, &e, 1));
+    assert_true(usage_merge(with, from, 2, 4, USAGE_WITH_HOURS));
+    assert_int_equal(usage_row_count(with), 5);
+    assert_int_equal(usage_rows(with)[1].hour, 2);
+    assert_true(text_is(usage_string(with, usage_rows(with)[1].service), "a"));
+    assert_int_equal(usage_rows(with)[1].user, usage_rows(with)[0].user);
+    assert_true(usage_merge(without, from, -1, 3, USAGE_WITHOUT_HOURS));
+    assert_int_equal(usage_row_count(without), 2);
+    assert_int_equal(usage_rows(without)[0].count, 50);
+    assert_int_equal(usage_rows(without)[0].hour, 0);
+    assert_int_equal(usage_rows(without)[1].count, 1);
+    usage_free(from);
+    usage_free(with);
+    usage_free(without);
+}
+
+static void a_merge_that_does_not_fit_says_so(void **state)
+{
+    struct usage *from = usage_new(4 << 20), *into = usage_new(200 * 1024);
+    char name[32];
+
+    (void)state;
+    for (int i = 0; i < 10000; i++) {
+        struct usage_event e;
+
+        snprintf(name, sizeof(name), "user-%d", i);
+        e = event(1, USAGE_SYNC, "a", name);
+        assert_true(usage_add(from, &e, 1));
+    }
+    usage_seal(from);
+    assert_false(usage_merge(into, from, 1, 1, USAGE_WITH_HOURS));
+    assert_true(usage_bytes(into) <= 200 * 1024);
+    usage_free(from);
+    usage_free(into);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -161,6 +209,8 @@ int main(void)
         cmocka_unit_test(strings_with_a_nul_are_told_apart),
         cmocka_unit_test(what_would_go_over_the_cap_is_refused_and_the_rest_stays_right),
         cmocka_unit_test(a_hundred_thousand_keys_keep_their_counts_in_any_order_of_hours),
+        cmocka_unit_test(a_sealed_usage_is_merged_by_hours),
+        cmocka_unit_test(a_merge_that_does_not_fit_says_so),
         cmocka_unit_test(lines_that_jump_between_two_hours_share_their_rows),
     };
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "config.h"
+#include "http/cgi.h"
 #include "http/fcgi.h"
 #include "http/listen.h"
 #include "http/serve.h"
@@ -131,8 +132,12 @@ static int serve_requests(void)
 
 int main(int argc, char **argv)
 {
-    int code = getopt_long(argc, argv, "hVc", options, NULL);
+    int code;
 
+    /* Before the arguments: a web server may pass pieces of the query as such (RFC 3875, section 4.4). */
+    if (cgi_is_asked())
+        return cgi_answer();
+    code = getopt_long(argc, argv, "hVc", options, NULL);
     if (code == -1 && optind < argc) {
         fprintf(stderr, "oscar-metrics: unknown argument '%s' (see --help)\n", argv[optind]);
         return 2;

@@ -1,4 +1,4 @@
-/* One request and its answer, wherever they come from and go to: FastCGI, or the buffers of a test. */
+/* One request and its answer, wherever they come from and go to: FastCGI, plain CGI, the command line. */
 #ifndef OM_HTTP_EXCHANGE_H
 #define OM_HTTP_EXCHANGE_H
 

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <netdb.h>
-#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -11,12 +10,17 @@
 
 enum { BACKLOG = 1024, HOST_MAX = 256 };
 
-static int inherited(const char **why)
+bool listen_is_inherited(void)
 {
     int listening = 0;
     socklen_t size = sizeof(listening);
 
-    if (getsockopt(STDIN_FILENO, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) == 0 && listening)
+    return getsockopt(STDIN_FILENO, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) == 0 && listening;
+}
+
+static int inherited(const char **why)
+{
+    if (listen_is_inherited())
         return STDIN_FILENO;
     *why = "descriptor 0 is no listening socket: start with spawn-fcgi, or set OSCAR_METRICS_LISTEN";
     return -1;

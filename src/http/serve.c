@@ -15,6 +15,18 @@ struct text request_parameter(const struct request *request, const char *name)
     return text_of(request->exchange->ops->parameter(request->exchange, name));
 }
 
+/* What the web server matched, and what it split off as the rest (CGI's PATH_INFO; with our files for nginx
+ * there is none). Both come decoded, and no header of a client can set them. */
+static struct text read_path(const struct request *request)
+{
+    struct text script = request_parameter(request, "SCRIPT_NAME");
+    struct text rest = request_parameter(request, "PATH_INFO");
+
+    if (rest.length == 0)
+        return script;
+    return text_of(arena_format(request->arena, "%s%s", script.data ? script.data : "", rest.data));
+}
+
 /* No web server sends such a thing; what parameters hold otherwise is for those who read them. */
 static enum stage check_exchange(struct request *request)
 {
@@ -75,7 +87,7 @@ void serve(const struct server *server, const struct worker_memory *memory, stru
     };
 
     request.method = request_parameter(&request, "REQUEST_METHOD");
-    request.path = request_parameter(&request, "SCRIPT_NAME");
+    request.path = read_path(&request);
     /* A twentieth of the time is kept for writing the answer down. */
     request.deadline = request.began + settings_number(settings, OSCAR_METRICS_DEADLINE) / 20 * 19;
 

@@ -1,0 +1,98 @@
+/* The exchange of one process: the environment asks, standard output is answered. */
+#include "http/cgi.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "http/exchange.h"
+#include "http/listen.h"
+#include "http/respond.h"
+#include "http/serve.h"
+#include "net/fetch.h"
+#include "settings.h"
+#include "util/arena.h"
+#include "util/timestamp.h"
+
+static const char *parameter(struct exchange *exchange, const char *name)
+{
+    (void)exchange;
+    return getenv(name);
+}
+
+static bool write_bytes(struct exchange *exchange, struct text bytes)
+{
+    (void)exchange;
+    while (bytes.length > 0) {
+        ssize_t count = write(STDOUT_FILENO, bytes.data, bytes.length);
+
+        if (count < 0 && errno != EINTR)
+            return false;
+        if (count > 0)
+            bytes = text_skip(bytes, (size_t)count);
+    }
+    return true;
+}
+
+/* A pipe says when nobody reads it any more. A socket may be closed on one side only, which says nothing. */
+static int descriptor(struct exchange *exchange)
+{
+    struct stat out;
+
+    (void)exchange;
+    return fstat(STDOUT_FILENO, &out) == 0 && S_ISFIFO(out.st_mode) ? STDOUT_FILENO : -1;
+}
+
+static struct exchange exchange_of_process(void)
+{
+    static const struct exchange_ops ops = {parameter, write_bytes, descriptor};
+
+    return (struct exchange){&ops, false};
+}
+
+bool cgi_is_asked(void)
+{
+    return text_starts(text_of(getenv("GATEWAY_INTERFACE")), "CGI/") && !listen_is_inherited();
+}
+
+static int refuse(const char *text)
+{
+    struct exchange exchange = exchange_of_process();
+    struct request request = {.exchange = &exchange};
+
+    request.method = request_parameter(&request, "REQUEST_METHOD");
+    respond_text(&request, 500, text);
+    return EXIT_FAILURE;
+}
+
+static void answer(struct settings *settings)
+{
+    struct server server = {settings_store_new(settings, settings_environment, NULL)};
+    struct worker_memory memory = {arena_new(), fetcher_new()};
+    struct exchange exchange = exchange_of_process();
+
+    serve(&server, &memory, &exchange);
+    fetcher_free(memory.fetcher);
+    arena_free(memory.arena);
+    settings_store_free(server.settings);
+}
+
+int cgi_answer(void)
+{
+    struct settings *settings = settings_read(settings_environment, NULL, stderr);
+
+    signal(SIGPIPE, SIG_IGN);
+    if (settings == NULL)
+        return refuse("settings are wrong: see the log");
+    timezone_use(settings_text(settings, OSCAR_METRICS_LOG_TIMEZONE));
+    if (!fetch_library_init()) {
+        settings_release(settings);
+        return refuse("libcurl cannot be initialised");
+    }
+    answer(settings);
+    fetch_library_cleanup();
+    return EXIT_SUCCESS;
+}

@@ -9,6 +9,7 @@
 
 #include "config.h"
 #include "http/cgi.h"
+#include "http/cli.h"
 #include "http/fcgi.h"
 #include "http/listen.h"
 #include "http/serve.h"
@@ -31,18 +32,21 @@ static const struct option options[] = {
 static void print_help(void)
 {
     puts("Usage: oscar-metrics [OPTION]\n"
+         "       oscar-metrics report [OPTION]...\n"
          "Usage reporting of OSCAR: a FastCGI application that answers /system/metrics.\n"
          "\n"
          "Without an option it serves requests on the listening socket on descriptor 0 (spawn-fcgi,\n"
-         "systemd) or on OSCAR_METRICS_LISTEN, until SIGTERM, SIGINT or SIGUSR1.\n"
+         "systemd) or on OSCAR_METRICS_LISTEN, until SIGTERM, SIGINT or SIGUSR1. Started by a web server as "
+         "plain\n"
+         "CGI (GATEWAY_INTERFACE is set), it answers that one request; options do not count then.\n"
          "\n"
          "  -c, --check-config         print every setting in force, secrets masked; exit 1 when one is "
          "wrong\n"
          "      --print-settings-page  print the settings as a page of documentation (Markdown)\n"
          "  -h, --help                 print this help\n"
-         "  -V, --version              print the version\n"
-         "\n"
-         "Settings are environment variables:");
+         "  -V, --version              print the version\n");
+    cli_print_help(stdout);
+    puts("\nSettings are environment variables:");
     settings_print_help(stdout);
 }
 
@@ -137,6 +141,8 @@ int main(int argc, char **argv)
     /* Before the arguments: a web server may pass pieces of the query as such (RFC 3875, section 4.4). */
     if (cgi_is_asked())
         return cgi_answer();
+    if (argc > 1 && strcmp(argv[1], "report") == 0)
+        return cli_report(argc, argv);
     code = getopt_long(argc, argv, "hVc", options, NULL);
     if (code == -1 && optind < argc) {
         fprintf(stderr, "oscar-metrics: unknown argument '%s' (see --help)\n", argv[optind]);

@@ -38,7 +38,7 @@ struct reading {
     void *context;
     FILE *faults;
     struct settings *settings;
-    bool failed;
+    bool skip_login, failed;
 };
 
 static void fault(struct reading *reading, const char *name, const char *what)
@@ -224,8 +224,13 @@ static void read_one(struct reading *reading, enum setting setting)
 {
     const struct setting_row *row = &setting_rows[setting];
     struct settings *s = reading->settings;
-    const char *value = reading->lookup(reading->context, row->name), *wrong;
+    const char *value, *wrong;
 
+    if (reading->skip_login && (row->flags & SETTING_REQUIRED)) {
+        s->text[setting] = memory_copy("", 0);
+        return;
+    }
+    value = reading->lookup(reading->context, row->name);
     /* An empty variable is one that is not set, as it is for OSCAR's own. */
     s->given[setting] = value && value[0];
     value = s->given[setting] ? value : row->initial;
@@ -260,18 +265,28 @@ static void check_together(struct reading *reading)
     }
 }
 
+static struct settings *read_all(struct reading *reading)
+{
+    reading->settings = memory_new(1, sizeof(struct settings));
+    atomic_init(&reading->settings->holders, 1);
+    for (size_t i = 0; i < SETTING_COUNT; i++)
+        read_one(reading, (enum setting)i);
+    check_together(reading);
+    if (!reading->failed)
+        return reading->settings;
+    settings_release(reading->settings);
+    return NULL;
+}
+
 struct settings *settings_read(settings_lookup *lookup, void *context, FILE *faults)
 {
-    struct reading reading = {lookup, context, faults, memory_new(1, sizeof(struct settings)), false};
+    return read_all(&(struct reading){.lookup = lookup, .context = context, .faults = faults});
+}
 
-    atomic_init(&reading.settings->holders, 1);
-    for (size_t i = 0; i < SETTING_COUNT; i++)
-        read_one(&reading, (enum setting)i);
-    check_together(&reading);
-    if (!reading.failed)
-        return reading.settings;
-    settings_release(reading.settings);
-    return NULL;
+struct settings *settings_read_without_login(settings_lookup *lookup, void *context, FILE *faults)
+{
+    return read_all(
+        &(struct reading){.lookup = lookup, .context = context, .faults = faults, .skip_login = true});
 }
 
 struct settings *settings_hold(struct settings *settings)

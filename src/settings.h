@@ -64,6 +64,10 @@ typedef const char *settings_lookup(void *context, const char *name);
  * line each, without values of secrets. */
 struct settings *settings_read(settings_lookup *lookup, void *context, FILE *faults);
 
+/* The same without those that are required, which only let the admin in: they are not read, and empty. For
+ * what runs where nobody logs in. */
+struct settings *settings_read_without_login(settings_lookup *lookup, void *context, FILE *faults);
+
 const char *settings_environment(void *context, const char *name); /* a settings_lookup: the environment */
 
 struct settings *settings_hold(struct settings *settings);

@@ -35,6 +35,7 @@ static struct source_context context_of(const struct request *request)
         .end = request->question.end.instant,
         .now = request->now,
         .deadline = request->deadline,
+        .progress = request->progress,
     };
 }
 
@@ -125,20 +126,26 @@ static enum stage respond_report(struct request *request, const struct report *r
     return ANSWERED;
 }
 
+enum stage gather_report(struct request *request, struct report *report)
+{
+    unsigned read;
+
+    if (check_service_name(request) == ANSWERED || check_question(request) == ANSWERED)
+        return ANSWERED;
+    report->question = request->question;
+    if (limit_to_owner(request, report) == ANSWERED)
+        return ANSWERED;
+    read = report->sources[SOURCE_INVENTORY] ? 1u << SOURCE_INVENTORY : 0;
+    return gather_sources(request, gather_needs(report) & ~read, report);
+}
+
 enum stage handle_report(struct request *request)
 {
     struct report report = {0};
-    unsigned read;
 
     request->question.kind = request->route->kind;
-    if (check_service_name(request) == ANSWERED || check_question(request) == ANSWERED)
-        return ANSWERED;
-    report.question = request->question;
-    if (limit_to_owner(request, &report) == GO_ON) {
-        read = report.sources[SOURCE_INVENTORY] ? 1u << SOURCE_INVENTORY : 0;
-        if (gather_sources(request, gather_needs(&report) & ~read, &report) == GO_ON)
-            respond_report(request, &report);
-    }
+    if (gather_report(request, &report) == GO_ON)
+        respond_report(request, &report);
     report_free(&report);
     return ANSWERED;
 }

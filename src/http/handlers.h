@@ -4,9 +4,15 @@
 
 #include "http/request.h"
 
+struct report;
+
 enum stage handle_healthy(struct request *request);
 enum stage handle_ready(struct request *request);
 enum stage handle_report(struct request *request);
 enum stage handle_owners(struct request *request);
+
+/* The stages of a report before it is written down: request->question.kind, the segment, the query and the
+ * identity are there. ANSWERED: it was refused, or nobody waits any more. report_free() in any case. */
+enum stage gather_report(struct request *request, struct report *report);
 
 #endif

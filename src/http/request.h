@@ -13,6 +13,7 @@
 
 struct arena;
 struct fetcher;
+struct progress;
 struct route;
 struct settings;
 
@@ -32,8 +33,10 @@ struct request {
     struct text segment; /* what stands in the route's place of a name, as it came */
     struct identity identity;
     struct question question;
-    /* What was answered, for the log. */
+    struct progress *progress; /* NULL: nobody watches */
+    /* What was answered: for the log, and for the command line. */
     int status;
+    const char *refusal;  /* why there is no report, in the words of the answer */
     const char *complete; /* of a report: "true", "false" */
 };
 

@@ -51,6 +51,7 @@ enum stage respond(struct request *request, int status, const char *content_type
 
 enum stage respond_text(struct request *request, int status, const char *text)
 {
+    request->refusal = status == 200 ? NULL : text;
     return respond(request, status, "text/plain; charset=utf-8", NULL, text_of(text));
 }
 
@@ -58,6 +59,7 @@ enum stage respond_bad_request(struct request *request, const char *message)
 {
     struct buf body;
 
+    request->refusal = message;
     buf_init(&body, HEAD_MAX_BYTES);
     render_error(message, &body);
     respond(request, 400, "application/json; charset=utf-8", NULL, buf_text(&body));

@@ -18,6 +18,7 @@ enum { JOBS_MAX = SOURCE_COUNT };
 struct jobs {
     struct job *job[JOBS_MAX]; /* NULL: done */
     size_t count;
+    uint64_t read; /* bytes, by those that are done */
 };
 
 unsigned gather_needs(const struct report *report)
@@ -93,12 +94,25 @@ static enum job_state step_all(struct jobs *jobs)
         if (jobs->job[i] == NULL)
             continue;
         state = jobs->job[i]->ops->step(jobs->job[i]);
-        if (state == JOB_DONE)
+        if (state == JOB_DONE) {
+            jobs->read += jobs->job[i]->total;
             jobs->job[i] = NULL;
-        else if (state == JOB_READY || all == JOB_DONE)
+        } else if (state == JOB_READY || all == JOB_DONE) {
             all = state;
+        }
     }
     return all;
+}
+
+static void tell_progress(struct progress *progress, const struct jobs *jobs)
+{
+    uint64_t done = jobs->read, total = jobs->read;
+
+    for (size_t i = 0; i < jobs->count; i++) {
+        done += jobs->job[i] ? jobs->job[i]->done : 0;
+        total += jobs->job[i] ? jobs->job[i]->total : 0;
+    }
+    progress->tell(progress, done, total);
 }
 
 static void stop_all(const struct source_context *context, struct jobs *jobs, enum job_stop why)
@@ -129,6 +143,8 @@ static bool run(const struct source_context *context, struct jobs *jobs, int cli
         int64_t left = context->deadline - clock_ms();
         int wait = left < WAIT_MS ? (int)left : WAIT_MS;
 
+        if (context->progress)
+            tell_progress(context->progress, jobs);
         if (seen == CLIENT_GONE) {
             stop_all(context, jobs, JOB_GONE);
             return false;

@@ -107,17 +107,6 @@ static void add_request_counts(json *out, const struct view_item *item)
     json_object_object_add(out, "requests_count_exposed", json_count(item->requests[USAGE_EXPOSED]));
 }
 
-/* Definitions deployed now that the report may speak of. */
-static uint64_t count_active(const struct report *report)
-{
-    uint64_t count = 0;
-
-    for (size_t i = 0; i < report->inventory.count; i++)
-        count += scope_sees(&report->scope, report->inventory.services[i].namespace,
-                            report->inventory.services[i].name);
-    return count;
-}
-
 static json *summary(struct arena *arena, const struct report *report)
 {
     json *out = json_object_new_object(), *totals = json_object_new_object();
@@ -125,7 +114,7 @@ static json *summary(struct arena *arena, const struct report *report)
     struct view_item all = view_totals(arena, report->usage, &report->scope, &services);
 
     add_times(out, &report->question);
-    json_object_object_add(totals, "services_count_active", json_count(count_active(report)));
+    json_object_object_add(totals, "services_count_active", json_count(report_active_services(report)));
     json_object_object_add(totals, "services_count_total", json_count(services));
     json_object_object_add(totals, "cpu_hours_total", json_hours(report->hours.value[HOURS_CPU]));
     json_object_object_add(totals, "gpu_hours_total", json_hours(report->hours.value[HOURS_GPU]));

@@ -25,6 +25,16 @@ void report_free(struct report *report)
     report->usage = NULL;
 }
 
+size_t report_active_services(const struct report *report)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < report->inventory.count; i++)
+        count += scope_sees(&report->scope, report->inventory.services[i].namespace,
+                            report->inventory.services[i].name);
+    return count;
+}
+
 bool report_is_complete(const struct report *report)
 {
     for (size_t i = 0; i < SOURCE_COUNT; i++)

@@ -33,6 +33,9 @@ struct report {
 
 void report_free(struct report *report);
 
+/* Definitions deployed now that the report may speak of. */
+size_t report_active_services(const struct report *report);
+
 /* False when any source of the report is not "ok". */
 bool report_is_complete(const struct report *report);
 

@@ -9,6 +9,11 @@ struct arena;
 struct fetcher;
 struct settings;
 
+/* Somebody who wants to see how far the reading is. Stands first in the struct of whoever that is. */
+struct progress {
+    void (*tell)(struct progress *progress, uint64_t done, uint64_t total);
+};
+
 /* What every source is given for one report. All of it outlives the job. */
 struct source_context {
     struct arena *arena;     /* the request's: what the job allocates and leaves behind lies there */
@@ -17,6 +22,7 @@ struct source_context {
     struct instant start, end; /* the range, both inclusive */
     struct instant now;        /* when the request came */
     int64_t deadline;          /* clock_ms() at which the report must have what it will answer with */
+    struct progress *progress; /* NULL: nobody watches */
 };
 
 enum job_state {
@@ -44,6 +50,8 @@ struct job_ops {
 /* Stands first in the struct of each kind of job, which lies in the request's arena. */
 struct job {
     const struct job_ops *ops;
+    /* Bytes read so far, of all that there are; 0 of 0 from those who cannot tell. */
+    uint64_t done, total;
 };
 
 #endif

@@ -247,6 +247,8 @@ static bool read_some(struct logfiles *files)
         more = read_piece(files, file);
         files->position = logreader_position(files->reader);
         files->tally->bytes += (uint64_t)(files->position - before);
+        /* gzip files may have grown. */
+        files->job.done = files->tally->bytes < files->job.total ? files->tally->bytes : files->job.total;
         step_bytes += files->position - before;
         if (!more)
             end_file(files, file);
@@ -273,13 +275,21 @@ static void finish(struct logfiles *files)
     release(files);
 }
 
+static void complete_set(struct logfiles *files)
+{
+    files->complete = true;
+    for (size_t i = 0; i < logset_count(files->set); i++)
+        files->job.total += (uint64_t)logset_file(files->set, i)->size;
+}
+
 static enum job_state step(struct job *job)
 {
     struct logfiles *files = (struct logfiles *)job;
 
-    if (!files->complete)
-        files->complete = !logset_step(files->set, files->reader, files->status);
-    else if (!read_some(files)) {
+    if (!files->complete) {
+        if (!logset_step(files->set, files->reader, files->status))
+            complete_set(files);
+    } else if (!read_some(files)) {
         finish(files);
         return JOB_DONE;
     }
@@ -288,19 +298,14 @@ static enum job_state step(struct job *job)
 
 static void note_deadline(struct logfiles *files)
 {
-    size_t count = logset_count(files->set);
-    int64_t total = 0, done = (int64_t)files->tally->bytes;
+    const struct job *job = &files->job;
 
     if (!files->complete) {
         status_note(files->status, STATUS_PARTIAL, "deadline passed while log files were opened");
         return;
     }
-    for (size_t i = 0; i < count; i++)
-        total += logset_file(files->set, i)->size;
-    if (done > total)
-        done = total; /* gzip files may have grown */
     status_note(files->status, STATUS_PARTIAL, "deadline passed after %zu of %zu files (%d %%)", files->at,
-                count, total > 0 ? (int)(done * 100 / total) : 0);
+                logset_count(files->set), job->total > 0 ? (int)(job->done * 100 / job->total) : 0);
 }
 
 static void stop(struct job *job, enum job_stop why)

@@ -8,12 +8,42 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
-from harness.app import BINARY, Apps  # noqa: E402
+from harness.app import BINARY, App, Apps  # noqa: E402
+from harness.cgi import CgiApp  # noqa: E402
 from harness.fake_prometheus import FakePrometheus  # noqa: E402
 
 
 def pytest_report_header():
     return f"program: {BINARY}"
+
+
+# The tests of these files mean the same through FastCGI and through plain CGI; all others are about FastCGI.
+CGI_TOO = {"test_auth", "test_breakdown", "test_csv", "test_owners", "test_paths", "test_query", "test_service",
+           "test_sources_status", "test_summary"}
+
+
+@pytest.fixture(scope="module")
+def transport(request):
+    """How the program of a test is asked: "fastcgi" or "cgi"."""
+    return getattr(request, "param", "fastcgi")
+
+
+def pytest_generate_tests(metafunc):
+    if metafunc.module.__name__ in CGI_TOO and "transport" in metafunc.fixturenames:
+        metafunc.parametrize("transport", ["fastcgi", "cgi"], indirect=True, scope="module")
+
+
+def _is_for_fastcgi_alone(item):
+    # An environment cannot hold a NUL.
+    texts = [value for value in item.callspec.params.values() if isinstance(value, str)]
+    return item.get_closest_marker("fastcgi") or any("\0" in text for text in texts)
+
+
+def pytest_collection_modifyitems(config, items):
+    left_out = [item for item in items if getattr(item, "callspec", None)
+                and item.callspec.params.get("transport") == "cgi" and _is_for_fastcgi_alone(item)]
+    items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=left_out)
 
 
 def _folder():
@@ -30,25 +60,28 @@ def folder():
 
 
 @pytest.fixture(scope="module")
-def shared_folder():
+def shared_folder(transport):
     path = _folder()
     yield path
     shutil.rmtree(path, ignore_errors=True)
 
 
-@pytest.fixture
-def start(folder):
-    """start(settings, how="descriptor") -> App. All are ended after the test, which fails if one ends badly."""
+def _apps(folder, transport):
     (folder / "apps").mkdir()
-    apps = Apps(folder / "apps")
+    return Apps(folder / "apps", CgiApp if transport == "cgi" else App)
+
+
+@pytest.fixture
+def start(folder, transport):
+    """start(settings, how="descriptor") -> App. All are ended after the test, which fails if one ends badly."""
+    apps = _apps(folder, transport)
     yield apps.start
     apps.stop()
 
 
 @pytest.fixture(scope="module")
-def start_shared(shared_folder):
-    (shared_folder / "apps").mkdir()
-    apps = Apps(shared_folder / "apps")
+def start_shared(shared_folder, transport):
+    apps = _apps(shared_folder, transport)
     yield apps.start
     apps.stop()
 

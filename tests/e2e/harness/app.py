@@ -119,15 +119,16 @@ class App(Client):
 class Apps:
     """Starts programs for tests and ends them all when the tests are through."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, kind=App):
         self.directory = pathlib.Path(directory)
+        self.kind = kind
         self.running = []
 
     def start(self, settings=None, **how):
         # Short names: a Unix socket's path has 107 bytes.
         directory = self.directory / str(len(self.running))
         directory.mkdir()
-        app = App(directory, settings or {}, **how)
+        app = self.kind(directory, settings or {}, **how)
         self.running.append(app)
         return app
 

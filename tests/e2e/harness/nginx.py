@@ -1,12 +1,13 @@
 """A real nginx with the project's own configuration, in a folder of its own, on a Unix socket."""
 import http.client
 import pathlib
+import re
 import shutil
 import socket
 import subprocess
 
 from .answer import Answer
-from .app import ROOT
+from .app import BINARY, ROOT
 from .client import ADMIN
 from .waiting import PATIENCE, wait_until
 
@@ -60,9 +61,10 @@ def uncomment(text, line):
 
 
 class Nginx:
-    """`application`: the path of the program's socket."""
+    """`application`: the path of the program's socket, or of fcgiwrap's, which then runs the program as CGI; `cgi`:
+    settings in place of those that stand in the project's file for CGI."""
 
-    def __init__(self, directory, application, cors=False):
+    def __init__(self, directory, application, cors=False, cgi=None):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir()
         for file in CONFIGURATION.glob("oscar-metrics*"):
@@ -73,6 +75,9 @@ class Nginx:
         if cors:
             for name in ("oscar-metrics.fastcgi_params", "oscar-metrics.conf"):
                 self._edit(name, lambda text: uncomment(text, "include oscar-metrics-cors.conf;"))
+        if cgi is not None:
+            self._edit("oscar-metrics.fastcgi_params", lambda text: uncomment(text, "include oscar-metrics-cgi.conf;"))
+            self._edit("oscar-metrics-cgi.conf", lambda text: self._cgi(text, cgi))
         main = self.directory / "nginx.conf"
         main.write_text(MAIN.format(prefix=self.directory))
         self.output = open(self.directory / "output", "w+b")
@@ -85,6 +90,13 @@ class Nginx:
             self.process.kill()
             self.process.wait()
             raise AssertionError(self.error_log()) from None
+
+    @staticmethod
+    def _cgi(text, settings):
+        kept = [line for line in text.splitlines() if not re.match("fastcgi_param (OSCAR|PROMETHEUS)", line)]
+        text = "\n".join(kept).replace("/usr/local/bin/oscar-metrics", BINARY)
+        assert BINARY in text
+        return text + "".join(f'\nfastcgi_param {name} "{value}";' for name, value in settings.items())
 
     def _edit(self, name, change):
         file = self.directory / name

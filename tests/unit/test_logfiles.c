@@ -338,6 +338,24 @@ static void memory_that_is_full_is_a_partial_reading(void **state)
     assert_true(reading_count(f, NULL) > 10 && reading_count(f, NULL) < 5001);
 }
 
+static void a_job_says_how_much_of_all_is_read(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t before = 0;
+
+    folder_put(f, "a.log", FIRST);
+    folder_put_gzip(f, "b.gz", folder_noise(f, 4 * 1024 * 1024));
+    reading_begin(f, "a.log,b.gz");
+    assert_int_equal(f->job->total, 0);
+    while (reading_step(f) == JOB_READY) {
+        assert_true(f->job->done >= before && f->job->done <= f->job->total);
+        before = f->job->done;
+    }
+    assert_true(before > 0);
+    assert_int_equal(f->job->total, folder_size(f, "a.log") + folder_size(f, "b.gz"));
+    assert_int_equal(f->job->done, f->job->total);
+}
+
 static void a_deadline_says_how_far_it_got(void **state)
 {
     struct fixture *f = *state;
@@ -412,6 +430,7 @@ int main(void)
         TEST(a_range_that_begins_before_the_logs_is_partial),
         TEST(logs_without_any_time_say_nothing),
         TEST(memory_that_is_full_is_a_partial_reading),
+        TEST(a_job_says_how_much_of_all_is_read),
         TEST(a_deadline_says_how_far_it_got),
         TEST(a_deadline_before_all_is_open_says_so),
         TEST(a_reading_that_nobody_wants_leaves_nothing_open),

@@ -116,6 +116,26 @@ static void admins_without_a_name_or_a_password_are_faults(void **state)
     assert_null(settings_read(lookup, colon, NULL));
 }
 
+static void without_a_login_neither_a_name_nor_a_password_is_read(void **state)
+{
+    const char *none[] = {NULL},
+               *some[] = {"OSCAR_USERNAME=os:car", "OSCAR_PASSWORD=x", "OSCAR_NAMESPACE=n", NULL},
+               *unreadable[] = {"OSCAR_PASSWORD_FILE=/nowhere", NULL}, *wrong[] = {"OIDC_ENABLE=x", NULL};
+    const char *const *good[] = {none, some, unreadable};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        struct settings *s = settings_read_without_login(lookup, (void *)(uintptr_t)good[i], NULL);
+
+        assert_non_null(s);
+        assert_string_equal(settings_text(s, OSCAR_USERNAME), "");
+        assert_string_equal(settings_text(s, OSCAR_PASSWORD), "");
+        assert_string_equal(settings_text(s, OSCAR_NAMESPACE), good[i] == some ? "n" : "oscar");
+        settings_release(s);
+    }
+    assert_null(settings_read_without_login(lookup, wrong, NULL));
+}
+
 static void write_file(const char *path, const char *text)
 {
     FILE *file = fopen(path, "w");
@@ -181,6 +201,7 @@ int main(void)
         cmocka_unit_test(with_subdomain_routes_the_exposed_query_has_no_filter_on_the_path),
         cmocka_unit_test(a_value_that_does_not_parse_is_a_fault_that_names_it),
         cmocka_unit_test(admins_without_a_name_or_a_password_are_faults),
+        cmocka_unit_test(without_a_login_neither_a_name_nor_a_password_is_read),
         cmocka_unit_test(a_secret_comes_from_its_file_and_again_when_that_changes),
         cmocka_unit_test(secrets_are_masked),
     };

@@ -106,7 +106,7 @@ static enum job_state step_all(struct jobs *jobs)
 
 static void tell_progress(struct progress *progress, const struct jobs *jobs)
 {
-    uint64_t done = jobs->read, total = jobs->read;
+    uint64_t done = jobs->read, total = done;
 
     for (size_t i = 0; i < jobs->count; i++) {
         done += jobs->job[i] ? jobs->job[i]->done : 0;

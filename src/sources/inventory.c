@@ -405,7 +405,7 @@ struct job *inventory_start(const struct source_context *context, struct invento
 
     *out = (struct inventory){.services = NULL};
     status_init(&out->status, context->arena, "service-inventory");
-    *job = (struct inventory_job){.job = {&ops},
+    *job = (struct inventory_job){.job = {.ops = &ops},
                                   .context = context,
                                   .out = out,
                                   .namespace = settings_text(context->settings, OSCAR_SERVICES_NAMESPACE),

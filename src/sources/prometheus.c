@@ -216,7 +216,7 @@ struct job *prometheus_start(const struct source_context *context, const struct 
 
     *out = (struct hours){.value = {0}};
     status_init(&out->status, context->arena, "prometheus");
-    *job = (struct prometheus_job){.job = {&ops}, .context = context, .out = out};
+    *job = (struct prometheus_job){.job = {.ops = &ops}, .context = context, .out = out};
     for (size_t kind = 0; kind < HOURS_KINDS; kind++) {
         job->queries[kind] = (struct query){.job = job, .wanted = query->wanted[kind]};
         status_init(&job->queries[kind].status, context->arena, "prometheus");

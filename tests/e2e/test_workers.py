@@ -280,8 +280,11 @@ def test_half_requests_hold_nobody_up(two):
 def test_a_request_in_small_pieces_is_answered(two):
     data = fcgi.request(two.params("/-/healthy"))
     with two.connect() as connection:
-        for at in range(0, len(data), 5):
-            connection.send(data[at:at + 5])
+        try:
+            for at in range(0, len(data), 5):
+                connection.send(data[at:at + 5])
+        except ConnectionError:
+            pass  # the end of the empty body need not be waited for
         assert connection.answer().status == 200
 
 

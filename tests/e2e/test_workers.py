@@ -10,6 +10,7 @@ from harness import app as harness
 from harness import fcgi
 from harness.client import ADMIN
 from harness.fake_prometheus import Hold, Reply, vector
+from harness.process import looks_after
 from harness.spawn import Spawned
 from harness.waiting import wait_until
 
@@ -51,7 +52,7 @@ def test_by_spawn_fcgi_as_several_processes(spawned):
 def test_one_of_several_processes_is_enough(spawned):
     program = spawned(processes=2)
     os.kill(program.pids[0], signal.SIGTERM)
-    wait_until(lambda: program._wait(program.pids[0]), "the first process to end")
+    wait_until(lambda: program.exit_status(program.pids[0]), "the first process to end")
     program.pids.pop(0)
     assert program.summary(DAY).status == 200
     assert program.stop() == [0]
@@ -180,13 +181,6 @@ def test_the_deadline_bounds_the_end(start, fake):
     assert app.wait() == 0
 
 
-def takes_care_of(process, number):
-    """True when a process has begun to handle or to hold back a signal; its default would just end it."""
-    with open(f"/proc/{process.pid}/status", encoding="ascii") as file:
-        masks = [int(line.split()[1], 16) for line in file if line.startswith(("SigCgt", "SigBlk"))]
-    return any(mask >> (number - 1) & 1 for mask in masks)
-
-
 @pytest.mark.parametrize("attempt", range(5))
 def test_a_signal_while_starting_is_not_lost(attempt):
     with socket.socket(socket.AF_UNIX) as listening:
@@ -196,7 +190,7 @@ def test_a_signal_while_starting_is_not_lost(attempt):
                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         # As early as a signal can be more than the end of a process.
-        wait_until(lambda: takes_care_of(process, signal.SIGTERM), "the program to look after signals", pause=0)
+        wait_until(lambda: looks_after(process.pid, signal.SIGTERM), "the program to look after signals", pause=0)
         process.terminate()
         assert process.wait(timeout=harness.PATIENCE) == 0
     finally:
@@ -446,7 +440,7 @@ JUNK = {
     "an end": fcgi.record(fcgi.END_REQUEST, 1, b"\0" * 8),
     "a short beginning": fcgi.record(fcgi.BEGIN_REQUEST, 1, b"\0"),
     "two beginnings": fcgi.begin(1) + fcgi.begin(2),
-    "a parameter longer than the stream": fcgi.begin() + fcgi.record(fcgi.PARAMS, 1, b"\xff\xff\xff\xff\xff\xff\xff\xffx")
+    "a parameter longer than the stream": fcgi.begin() + fcgi.record(fcgi.PARAMS, 1, b"\xff" * 8 + b"x")
                                           + fcgi.record(fcgi.PARAMS, 1) + fcgi.record(fcgi.STDIN, 1),
     "half a parameter": fcgi.begin() + fcgi.record(fcgi.PARAMS, 1, b"\x0e\x03REQUEST") + fcgi.record(fcgi.PARAMS, 1)
                         + fcgi.record(fcgi.STDIN, 1),

@@ -7,10 +7,10 @@ import subprocess
 import pytest
 
 from harness import app as harness
-from harness import fcgi
+from harness import expect, fcgi, logdata
 from harness.client import ADMIN
 from harness.fake_prometheus import Hold, Reply, vector
-from harness.process import looks_after
+from harness.process import has_open, looks_after
 from harness.spawn import Spawned
 from harness.waiting import wait_until
 
@@ -320,6 +320,53 @@ def test_a_client_that_goes_away_ends_its_report(two, fake):
     assert two.summary(DAY).status == 200
 
 
+def endless_log(folder):
+    """A log that takes longer to read than anybody waits: one line, and then a hole of a terabyte."""
+    log = folder / "endless.log"
+    log.write_text(logdata.REQUESTS_BEGIN + logdata.request("2026-01-01T10:00:00Z"))
+    os.truncate(log, 1 << 40)
+    logdata.age(log)
+    return log
+
+
+def begin_reading(app, log):
+    """A report that reads the log, and will for long."""
+    connection = app.begin("/system/metrics", DAY)
+    wait_until(lambda: has_open(app.process.pid, log), "the log to be read")
+    return connection
+
+
+def test_a_client_that_goes_away_ends_the_reading_of_files(start, folder):
+    log = endless_log(folder)
+    app = start({"OSCAR_METRICS_WORKERS": 1, "OSCAR_METRICS_DEADLINE": "10m", "OSCAR_METRICS_LOG_FILES": log})
+    for _ in range(3):
+        begin_reading(app, log).close()
+        wait_until(lambda: not has_open(app.process.pid, log), "the log to be left alone")
+        assert app.get("/-/healthy").status == 200
+
+
+def test_the_deadline_ends_the_reading_of_files(start, folder):
+    (folder / "a.log").write_text(logdata.REQUESTS_BEGIN + logdata.request("2026-01-01T10:00:00Z"))
+    logdata.age(folder / "a.log")
+    endless_log(folder)
+    app = start({"OSCAR_METRICS_DEADLINE": "1s", "OSCAR_METRICS_LOG_FILES": f"{folder}/*.log"})
+    for _ in range(2):
+        answer = app.summary(DAY)
+        # What was read before counts, and the answer says that there is more.
+        assert 1 <= answer.json()["totals"]["requests_count_total"] <= 2
+        source = answer.source("request-logs")
+        assert source["status"] == "partial" and source["notes"]
+
+
+def test_the_deadline_bounds_the_end_while_files_are_read(start, folder):
+    log = endless_log(folder)
+    app = start({"OSCAR_METRICS_DEADLINE": "2s", "OSCAR_METRICS_LOG_FILES": log})
+    with begin_reading(app, log) as connection:
+        app.signal(signal.SIGTERM)
+        assert connection.answer().status == 200
+    assert app.wait() == 0
+
+
 def test_an_abort_ends_the_report(two, fake):
     hold = Hold()
     fake.answers(hold)
@@ -362,8 +409,7 @@ def test_too_many_reports_are_told_to_come_again(two, fake):
     with two.begin("/system/metrics", DAY) as running:
         hold.wait_held(2)
         answer = two.summary(DAY)
-        assert (answer.status, answer.text) == (503, "too busy")
-        assert answer.header("Content-Type") == "text/plain; charset=utf-8"
+        expect.plain(answer, 503, "too busy")
         assert int(answer.header("Retry-After")) > 0
         hold.release()
         assert running.answer().status == 200

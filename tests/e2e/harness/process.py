@@ -22,3 +22,14 @@ def is_pending(pid, number):
 def looks_after(pid, number):
     """True when a process handles or holds back a signal; the default would just end it."""
     return any(mask >> (number - 1) & 1 for mask in _masks(pid, ("SigCgt", "SigBlk")))
+
+
+def has_open(pid, path):
+    """True while a process holds this file open."""
+    for link in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            if link.readlink() == path:
+                return True
+        except FileNotFoundError:
+            continue  # closed meanwhile
+    return False

@@ -227,7 +227,7 @@ def test_extreme_hours_read_back_the_same(app, prometheus, sample):
 
 # What is said when it fails.
 
-NAN = ["NaN", "+Inf", "-Inf", "Inf"]
+NAN = ["NaN", "+Inf", "-Inf", "Inf", "1e999", "-1e999"]
 
 
 @pytest.mark.parametrize("bad", NAN)
@@ -432,6 +432,7 @@ def test_no_secret_in_notes_and_log(start, prometheus, row):
         app = start(settings)
         assert secret not in app.summary(DAY).text
         assert secret not in app.stderr()
+        expect.logfmt(app.stderr())
 
 
 # The real one.

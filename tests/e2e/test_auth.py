@@ -39,7 +39,8 @@ def test_every_report_needs_credentials(app, path):
 
 # A scheme that nobody knows is no credentials.
 NONE = {"empty": "", "blank": " ", "unknown scheme": "Digest username=admin", "no scheme": ADMIN.split(" ")[1],
-        "another scheme with the right rest": ADMIN.replace("Basic", "Token"), "a scheme that begins like one": "Basics " + ADMIN[6:],
+        "another scheme with the right rest": ADMIN.replace("Basic", "Token"),
+        "a scheme that begins like one": "Basics " + ADMIN[6:],
         "negotiate": "Negotiate abc"}
 
 
@@ -113,7 +114,8 @@ def test_a_name_that_the_web_server_believes_is_not_believed(app):
 
 
 def test_credentials_in_the_query_are_not_looked_at(app):
-    expect.plain(app.get("/system/metrics", f"authorization={ADMIN}&access_token=x", auth=None), 401, "authentication required")
+    answer = app.get("/system/metrics", f"authorization={ADMIN}&access_token=x", auth=None)
+    expect.plain(answer, 401, "authentication required")
 
 
 ODD_PASSWORDS = ["pass:with:colons", ":", "pässwörd – 密码", " leading and trailing ", "x" * 4000, "%41+&=\"'\\",

@@ -114,7 +114,8 @@ def test_the_command_line_client_reads_times_as_rfc_3339(nginx):
 
 # The public end-to-end tests of OSCAR.
 
-@pytest.mark.parametrize("query", ["&group_by=service", "&group_by=service&", "group_by=service&", "&&group_by=service&&"])
+@pytest.mark.parametrize("query", ["&group_by=service", "&group_by=service&", "group_by=service&",
+                                   "&&group_by=service&&"])
 def test_stray_ampersands(nginx, query):
     assert nginx.admin(f"{BASE}/breakdown?{query}").json()["group_by"] == "service"
 
@@ -178,7 +179,8 @@ def test_accept_encoding_does_not_break_anything(nginx):
 
 
 def test_conditional_and_range_requests_get_the_whole(nginx):
-    for headers in ({"If-Modified-Since": "Thu, 01 Jan 2099 00:00:00 GMT"}, {"If-None-Match": "*"}, {"Range": "bytes=0-3"}):
+    for headers in ({"If-Modified-Since": "Thu, 01 Jan 2099 00:00:00 GMT"}, {"If-None-Match": "*"},
+                    {"Range": "bytes=0-3"}):
         assert nginx.get(f"{BASE}?{CUSTOM}", auth=ADMIN, headers=headers).json()["totals"]
 
 

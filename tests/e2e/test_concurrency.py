@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from harness import fcgi, logdata, model
+from harness import expect, fcgi, logdata, model
 from harness.client import basic
 from harness.fake_prometheus import Hold, Reply, failure, vector
 from harness.waiting import wait_until
@@ -80,6 +80,7 @@ def test_all_kinds_at_once(busy):
             answered(busy, path, query, status)
 
     together(work)
+    expect.logfmt(busy.stderr())
 
 
 def test_the_same_report_at_once_is_the_same_everywhere(busy):

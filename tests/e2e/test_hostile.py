@@ -269,6 +269,7 @@ def test_a_file_name_of_any_bytes(start, folder):
     answer = app.summary(DAY)
     assert answer.json()["totals"]["requests_count_total"] == 1
     assert answer.source("request-logs")["status"] == "partial"
+    expect.logfmt(app.stderr())
 
 
 def test_a_socket_where_a_log_file_should_be(start, folder):

@@ -11,6 +11,7 @@ from harness.logdata import PREFIX, age, nginx_line, request, traefik_line, writ
 
 DAY = "start=2026-01-01T00:00:00Z&end=2026-01-02T00:00:00Z"
 T = "2026-01-01T10:00:00Z"
+NB = "/system/services/nb/exposed"
 CLF = "01/Jan/2026:10:00:00 +0000"
 
 
@@ -85,6 +86,10 @@ LINES = {
     "a runtime's time alone decides": (f"{T} {request('2026-02-01T00:00:00Z')}", ("yolo", 1, 0)),
     "a runtime's time for the older form": (f"{T} stderr F {request('2026/02/01 - 00:00:00')}", ("yolo", 1, 0)),
     "a runtime's time and none of the line's": (f"{T} stderr F {request('not-a-time')}", ("yolo", 1, 0)),
+    "a runtime's time at the end": (f"2026-01-02T00:00:00Z stderr F {request(T)}", ("yolo", 1, 0)),
+    "a runtime's time behind the end": (f"2026-01-02T00:00:00.000000001Z stderr F {request(T)}", None),
+    "a runtime's time at the start": (f"2026-01-01T01:00:00+01:00 {request(T)}", ("yolo", 1, 0)),
+    "a runtime's time before the start": (f"2025-12-31T23:59:59.999999999Z {request(T)}", None),
     "no stream's name": (f"{T} stdfoo F {request(T)}", None),
     # Times that nobody knows.
     "no time": (request("not-a-time"), None),
@@ -129,19 +134,19 @@ def test_lines_of_the_manager(reader, row):
 
 
 def forged_user(user):
-    return nginx_line(CLF, "/system/services/nb/exposed").replace(" - - ", f" - {user} ")
+    return nginx_line(CLF, NB).replace(" - - ", f" - {user} ")
 
 
 EXPOSED = {
-    "nginx": (nginx_line(CLF, "/system/services/nb/exposed"), "nb"),
+    "nginx": (nginx_line(CLF, NB), "nb"),
     "nginx, a slash": (nginx_line(CLF, "/system/services/nb/exposed/"), "nb"),
     "nginx, deeper": (nginx_line(CLF, "/system/services/nb/exposed/lab/x"), "nb"),
     "nginx, a query": (nginx_line(CLF, "/system/services/nb/exposed?x=1"), "nb"),
-    "nginx, another service in the query": (nginx_line(CLF, "/system/services/nb/exposed/?next=/system/services/other/exposed"), "nb"),
-    "nginx, another offset": (nginx_line("01/Jan/2026:12:00:00 +0200", "/system/services/nb/exposed"), "nb"),
+    "nginx, another service in the query": (nginx_line(CLF, NB + "/?next=/system/services/other/exposed"), "nb"),
+    "nginx, another offset": (nginx_line("01/Jan/2026:12:00:00 +0200", NB), "nb"),
     "nginx, a user's name": (forged_user("somebody"), "nb"),
-    "nginx, a runtime's prefix": (f"{T} stdout F {nginx_line('01/Feb/2026:10:00:00 +0000', '/system/services/nb/exposed')}", "nb"),
-    "nginx, a runtime's time decides": (f"2026-02-01T00:00:00Z stdout F {nginx_line(CLF, '/system/services/nb/exposed')}", None),
+    "nginx, a runtime's prefix": (f"{T} stdout F {nginx_line('01/Feb/2026:10:00:00 +0000', NB)}", "nb"),
+    "nginx, a runtime's time decides": (f"2026-02-01T00:00:00Z stdout F {nginx_line(CLF, NB)}", None),
     "nginx, only in the referrer": (nginx_line(CLF, "/x", "https://h/system/services/nb/exposed"), None),
     "nginx, only in the query": (nginx_line(CLF, "/x?/system/services/nb/exposed"), None),
     "nginx, not from the beginning": (nginx_line(CLF, "/x/system/services/nb/exposed"), None),
@@ -151,24 +156,31 @@ EXPOSED = {
     "nginx, no valid name": (nginx_line(CLF, "/system/services/Nb/exposed"), None),
     "nginx, two segments": (nginx_line(CLF, "/system/services/a/b/exposed"), None),
     "nginx, the service alone": (nginx_line(CLF, "/system/services/nb"), None),
-    "nginx, no time": (nginx_line("yesterday", "/system/services/nb/exposed"), None),
-    "nginx, a day that does not exist": (nginx_line("32/Jan/2026:10:00:00 +0000", "/system/services/nb/exposed"), None),
-    "nginx, out of the range": (nginx_line("01/Feb/2026:10:00:00 +0000", "/system/services/nb/exposed"), None),
+    "nginx, at the end": (nginx_line("02/Jan/2026:00:00:00 +0000", NB), "nb"),
+    "nginx, behind the end": (nginx_line("02/Jan/2026:00:00:01 +0000", NB), None),
+    "nginx, at the start": (nginx_line("31/Dec/2025:19:00:00 -0500", NB), "nb"),
+    "nginx, before the start": (nginx_line("31/Dec/2025:23:59:59 +0000", NB), None),
+    "nginx, no time": (nginx_line("yesterday", NB), None),
+    "nginx, a day that does not exist": (nginx_line("32/Jan/2026:10:00:00 +0000", NB), None),
+    "nginx, out of the range": (nginx_line("01/Feb/2026:10:00:00 +0000", NB), None),
     "Traefik": (traefik_line("2026-01-01T10:00:00.1Z", "/system/services/nb/exposed/lab"), "nb"),
-    "Traefik, the other time": (traefik_line(CLF, "/system/services/nb/exposed"), "nb"),
+    "Traefik, the other time": (traefik_line(CLF, NB), "nb"),
     "Traefik, a query": (traefik_line(T, "/system/services/nb/exposed?x=1"), "nb"),
-    "Traefik, no time": (traefik_line(None, "/system/services/nb/exposed"), None),
-    "Traefik, no time but a runtime's": (f"{T} stdout F {traefik_line(None, '/system/services/nb/exposed')}", "nb"),
-    "Traefik, a time that nobody knows": (traefik_line("soon", "/system/services/nb/exposed"), None),
-    "Traefik, that and a runtime's": (f"{T} stdout F {traefik_line('soon', '/system/services/nb/exposed')}", "nb"),
+    "Traefik, no time": (traefik_line(None, NB), None),
+    "Traefik, no time but a runtime's": (f"{T} stdout F {traefik_line(None, NB)}", "nb"),
+    "Traefik, a time that nobody knows": (traefik_line("soon", NB), None),
+    "Traefik, that and a runtime's": (f"{T} stdout F {traefik_line('soon', NB)}", "nb"),
+    "Traefik, at the end": (traefik_line("2026-01-02T00:00:00Z", NB), "nb"),
+    "Traefik, behind the end": (traefik_line("2026-01-02T00:00:00.000000001Z", NB), None),
     "Traefik, no path": ('{"StartUTC":"2026-01-01T10:00:00Z"}\n', None),
     "Traefik, an empty object": ("{}\n", None),
     "Traefik, no object": ("[1,2]\n", None),
     "Traefik, cut short": ('{"RequestPath":"/system/services/nb/exposed","StartUTC":\n', None),
     "Traefik, another path": (traefik_line(T, "/x"), None),
     "Traefik, in the query": (traefik_line(T, "/x?/system/services/nb/exposed"), None),
-    "Traefik, in another field": ('{"RequestPath":"/","Referer":"/system/services/nb/exposed","StartUTC":"%s"}\n' % T, None),
-    "Traefik, escapes in JSON": ('{"RequestPath":"\\/system\\/services\\/n\\u0062\\/exposed","StartUTC":"%s"}\n' % T, "nb"),
+    "Traefik, in another field": (f'{{"RequestPath":"/","Referer":"{NB}","StartUTC":"{T}"}}\n', None),
+    "Traefik, escapes in JSON": (
+        '{"RequestPath":"\\/system\\/services\\/n\\u0062\\/exposed","StartUTC":"%s"}\n' % T, "nb"),
     "a line of the manager": (request(T, "/run/yolo"), None),
 }
 
@@ -198,7 +210,7 @@ def test_who_signs_in_cannot_forge_the_time(reader):
 
 
 def test_exposed_lines_of_the_managers_files_do_not_count(reader):
-    assert reader(nginx_line(CLF, "/system/services/nb/exposed")) == []
+    assert reader(nginx_line(CLF, NB)) == []
 
 
 @pytest.mark.parametrize("kind", ["ingress", "httproute"])
@@ -589,8 +601,10 @@ def test_lines_across_the_borders_of_reads(start, folder):
 
 def test_reports_agree_whatever_was_read_before(month):
     """Parts of the files may be remembered: no order of questions changes an answer."""
-    spans = ["start=2026-01-05T00:00:00Z&end=2026-01-06T00:00:00Z", "start=2026-01-01T00:00:00Z&end=2026-01-31T00:00:00Z",
-             "start=2026-01-05T12:34:56.7Z&end=2026-01-05T12:59:59Z", "start=2026-01-20T00:00:00Z&end=2026-02-20T00:00:00Z"]
+    spans = ["start=2026-01-05T00:00:00Z&end=2026-01-06T00:00:00Z",
+             "start=2026-01-01T00:00:00Z&end=2026-01-31T00:00:00Z",
+             "start=2026-01-05T12:34:56.7Z&end=2026-01-05T12:59:59Z",
+             "start=2026-01-20T00:00:00Z&end=2026-02-20T00:00:00Z"]
     first = [month.app.summary(query).json()["totals"] for query in spans]
     again = [month.app.summary(query).json()["totals"] for query in reversed(spans)]
     assert first == again[::-1]

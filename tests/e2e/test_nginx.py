@@ -110,8 +110,9 @@ def test_broken_escapes_in_the_path_are_refused(nginx, target):
     assert nginx.admin(target).status == 400
 
 
-@pytest.mark.parametrize("query,message", [("end=%zz", "invalid end timestamp"), ("start=%0", "invalid start timestamp"),
-                                           ("end=%00", "invalid end timestamp"), ("end=%", "invalid end timestamp")])
+@pytest.mark.parametrize("query,message", [
+    ("end=%zz", "invalid end timestamp"), ("start=%0", "invalid start timestamp"), ("end=%00", "invalid end timestamp"),
+    ("end=%", "invalid end timestamp")])
 def test_broken_escapes_in_the_query_are_that_parameters_error(nginx, query, message):
     expect.bad_request(nginx.admin("/system/metrics?" + query), message)
 
@@ -198,8 +199,8 @@ def test_a_preflight_is_answered_before_authentication(nginx_with_cors, target):
     assert "authorization" in answer.header("Access-Control-Allow-Headers").lower().split(", ")
 
 
-CORS = [("/system/metrics", None, 401), ("/system/metrics?end=x", basic(), 400), (f"/system/metrics?{RANGE}", basic(), 200),
-        ("/system/metrics/a/b", basic(), 404)]
+CORS = [("/system/metrics", None, 401), ("/system/metrics?end=x", basic(), 400),
+        (f"/system/metrics?{RANGE}", basic(), 200), ("/system/metrics/a/b", basic(), 404)]
 
 
 @pytest.mark.parametrize("target,auth,status", CORS)

@@ -1,6 +1,5 @@
 """Section 7, Prometheus: what it is asked, what is made of its answers, and what is said when it fails."""
 import decimal
-import json
 import re
 import socket
 
@@ -101,7 +100,8 @@ def test_the_time_of_the_query_is_the_end(app, prometheus, end):
         assert abs(asked_time(asked) - model.rfc3339(end.replace("%2B", "+"))) < model.SECOND // 1000
 
 
-RANGES = [("2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z", "1s"), ("2026-01-01T00:00:00Z", "2026-01-01T00:01:00Z", "60s"),
+RANGES = [("2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z", "1s"),
+          ("2026-01-01T00:00:00Z", "2026-01-01T00:01:00Z", "60s"),
           ("2025-02-01T00:00:00Z", "2026-01-01T00:00:00Z", f"{334 * 86400}s"),
           ("2026-01-01T00:00:00%2B01:00", "2026-01-01T00:00:00Z", "3600s")]
 
@@ -227,7 +227,7 @@ def test_extreme_hours_read_back_the_same(app, prometheus, sample):
 
 # What is said when it fails.
 
-NAN = ["NaN", "+Inf", "-Inf", "Inf"]
+NAN = ["NaN", "+Inf", "-Inf", "Inf", "1e999", "-1e999"]
 
 
 @pytest.mark.parametrize("bad", NAN)
@@ -432,6 +432,7 @@ def test_no_secret_in_notes_and_log(start, prometheus, row):
         app = start(settings)
         assert secret not in app.summary(DAY).text
         assert secret not in app.stderr()
+        expect.logfmt(app.stderr())
 
 
 # The real one.
@@ -477,7 +478,8 @@ def test_hours_of_a_real_prometheus(real_app, real):
     assert cpu == real.query(default_query(CPU_NAME, ".*", SECONDS), REAL_END)
 
 
-@pytest.mark.parametrize("service,rate", [("yolo", 0.625), ("a.b", 1), ("axb", 2), ("deleted", 4), ("yol", 0), ("never", 0)])
+@pytest.mark.parametrize("service,rate", [("yolo", 0.625), ("a.b", 1), ("axb", 2), ("deleted", 4),
+                                          ("yol", 0), ("never", 0)])
 def test_a_service_of_a_real_prometheus(real_app, service, rate):
     answer = real_app.service(service, MONTH + "&metric=cpu-hours").json()
     assert answer["value"] == pytest.approx(rate * SECONDS / 3600, rel=1e-3)

@@ -263,7 +263,8 @@ def test_include_users_is_turned_on_by_true(app, value):
     assert item["users"] == ["a1@egi.eu"]
 
 
-@pytest.mark.parametrize("value", ["", "1", "yes", "on", "t", "false", "truetrue", "x", "true%00", "&include_users=true"])
+@pytest.mark.parametrize("value", ["", "1", "yes", "on", "t", "false", "truetrue", "x", "true%00",
+                                   "&include_users=true"])
 def test_include_users_is_off_for_everything_else(app, value):
     item = app.breakdown(f"{RANGE}&group_by=service&include_users={value}").json()["items"][0]
     assert "users" not in item
@@ -284,8 +285,8 @@ def test_without_a_metric_all_six_are_answered(app, value):
     assert [metric["metric"] for metric in answer["metrics"]] == METRICS
 
 
-@pytest.mark.parametrize("value", ["x", "cpu", "cpu_hours", "CPU-HOURS", "Cpu-Hours", "cpu-hours%00", "%zz", "cpu-hours,gpu-hours",
-                                   "requests-total"])
+@pytest.mark.parametrize("value", ["x", "cpu", "cpu_hours", "CPU-HOURS", "Cpu-Hours", "cpu-hours%00",
+                                   "%zz", "cpu-hours,gpu-hours", "requests-total"])
 def test_a_metric_that_is_not_in_the_catalogue_is_invalid(app, value):
     expect.bad_request(app.service("yolo", f"{RANGE}&metric={value}"), "invalid metric key")
 

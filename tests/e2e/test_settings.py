@@ -161,7 +161,8 @@ def test_the_mask_does_not_tell_the_length():
 def test_faults_do_not_repeat_secrets(folder):
     secret = "s3cr3t-4711"
     (folder / "secret").write_bytes(secret.encode() + b"\0\n\n")
-    for settings in ({"PROMETHEUS_URL": f"http//u:{secret}@h"}, {"OSCAR_PASSWORD": None, "OSCAR_PASSWORD_FILE": folder / "secret"}):
+    for settings in ({"PROMETHEUS_URL": f"http//u:{secret}@h"},
+                     {"OSCAR_PASSWORD": None, "OSCAR_PASSWORD_FILE": folder / "secret"}):
         done = check(settings)
         assert done.returncode == 1
         assert secret not in done.stdout + done.stderr
@@ -241,6 +242,7 @@ def test_variables_of_proxies_are_not_used(start, fake):
 
 
 def test_oidc_is_off_unless_it_is_turned_on(start):
-    answer = start({"OIDC_ISSUERS": "https://issuer.invalid", "OIDC_GROUPS": "g"}).get("/system/metrics", auth="Bearer a.b.c")
+    app = start({"OIDC_ISSUERS": "https://issuer.invalid", "OIDC_GROUPS": "g"})
+    answer = app.get("/system/metrics", auth="Bearer a.b.c")
     assert answer.status == 401
     expect.common_headers(answer)

@@ -45,6 +45,17 @@ def test_nothing_is_configured_and_the_report_is_there(start):
     assert answer.header("OSCAR-Metrics-Complete") == "false"
 
 
+@pytest.mark.parametrize("files,name", [(True, "request-logs"), (False, "loki")])
+def test_files_come_before_loki(start, folder, files, name):
+    logdata.write(folder / "x.log", logdata.REQUESTS_BEGIN, logdata.request(T))
+    settings = {"LOKI_URL": "http://127.0.0.1:1"}
+    if files:
+        settings["OSCAR_METRICS_LOG_FILES"] = folder / "x.log"
+    answer = start(settings).breakdown(DAY + "&group_by=user")
+    assert answer.json()["sources"][0]["name"] == name
+    assert len(answer.json()["items"]) == int(files)
+
+
 @pytest.mark.parametrize("query", ["group_by=service", "group_by=user", "group_by=country"])
 def test_nothing_is_configured_and_the_breakdown_is_there(start, query):
     answer = start().breakdown(f"{DAY}&{query}")

@@ -6,6 +6,7 @@ import socket
 import subprocess
 
 from .client import PASSWORD, USER, Client
+from .process import is_pending
 from .waiting import PATIENCE, wait_until
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -80,15 +81,7 @@ class App(Client):
     def signal(self, number):
         """Sends a signal and waits until it has been taken from the process' queue."""
         self.process.send_signal(number)
-        wait_until(lambda: not self._has_pending(number), f"signal {number} to be taken")
-
-    def _has_pending(self, number):
-        try:
-            text = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
-        except (FileNotFoundError, ProcessLookupError):
-            return False
-        masks = [int(line.split()[1], 16) for line in text.splitlines() if line.startswith(("SigPnd", "ShdPnd"))]
-        return any(mask >> (number - 1) & 1 for mask in masks)
+        wait_until(lambda: not is_pending(self.process.pid, number), f"signal {number} to be taken")
 
     def wait(self, patience=PATIENCE):
         """Waits for the end of the program; its exit status."""

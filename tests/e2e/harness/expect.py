@@ -3,6 +3,8 @@ import json
 import re
 
 UTC_SECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\Z")
+_VALUE = r'(?:"(?:[^"\\\x00-\x1f\x7f-\U0010ffff]|\\.)*"|[^\s"=]+)'
+LOG_LINE = re.compile(rf"time=\S+ level=(?:info|warning|error) msg={_VALUE}(?: [a-z_]+={_VALUE})*\Z")
 SOURCE_FIELDS = ["name", "status", "last_updated", "notes"]
 
 
@@ -44,3 +46,9 @@ def check_sources(found, expected):
         assert source.get("notes", "x").strip(), source
         if "last_updated" in source:
             assert UTC_SECONDS.match(source["last_updated"]), source
+
+
+def logfmt(text):
+    """Every line of the program's log is one event, whatever strangers put into it."""
+    for line in text.splitlines():
+        assert LOG_LINE.match(line), line

@@ -7,6 +7,7 @@ import subprocess
 
 from .app import BINARY, environment
 from .client import Client
+from .process import looks_after
 from .waiting import PATIENCE, wait_until
 
 PR_SET_CHILD_SUBREAPER = 36
@@ -32,19 +33,21 @@ class Spawned(Client):
         try:
             assert len(self.pids) == processes
             wait_until(self.is_answering, "the spawned program to be ready")
+            # One of several may answer while the others still start.
+            wait_until(lambda: all(looks_after(pid, signal.SIGTERM) for pid in self.pids), "all of them to be ready")
         except BaseException:
             self.kill()
             raise
 
-    def _wait(self, pid):
-        """The exit status of a child, or None while it runs."""
+    def exit_status(self, pid):
+        """(exit status,) of a child, or None while it runs."""
         got, status = os.waitpid(pid, os.WNOHANG)
         return (os.waitstatus_to_exitcode(status),) if got else None
 
     def kill(self):
         for pid in self.pids:
             os.kill(pid, signal.SIGKILL)
-            wait_until(lambda pid=pid: self._wait(pid), "a killed process to end")
+            wait_until(lambda pid=pid: self.exit_status(pid), "a killed process to end")
         self.pids = []
 
     def stop(self):
@@ -54,7 +57,7 @@ class Spawned(Client):
             for pid in self.pids:
                 os.kill(pid, signal.SIGTERM)
             for pid in list(self.pids):
-                statuses.append(wait_until(lambda pid=pid: self._wait(pid), "a spawned process to end")[0])
+                statuses.append(wait_until(lambda pid=pid: self.exit_status(pid), "a spawned process to end")[0])
                 self.pids.remove(pid)
         finally:
             self.kill()

@@ -1,0 +1,35 @@
+"""What the kernel says about a process and its signals."""
+import pathlib
+
+
+def _masks(pid, names):
+    """The signal masks of that name of all threads; none when the process is gone."""
+    masks = []
+    for status in pathlib.Path(f"/proc/{pid}/task").glob("*/status"):
+        try:
+            lines = status.read_text().splitlines()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        masks += [int(line.split()[1], 16) for line in lines if line.startswith(names)]
+    return masks
+
+
+def is_pending(pid, number):
+    """True while a signal that was sent has not been taken."""
+    return any(mask >> (number - 1) & 1 for mask in _masks(pid, ("SigPnd", "ShdPnd")))
+
+
+def looks_after(pid, number):
+    """True when a process handles or holds back a signal; the default would just end it."""
+    return any(mask >> (number - 1) & 1 for mask in _masks(pid, ("SigCgt", "SigBlk")))
+
+
+def has_open(pid, path):
+    """True while a process holds this file open."""
+    for link in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            if link.readlink() == path:
+                return True
+        except FileNotFoundError:
+            continue  # closed meanwhile
+    return False

@@ -12,7 +12,7 @@
 #include "http/cli.h"
 #include "http/fcgi.h"
 #include "http/listen.h"
-#include "http/serve.h"
+#include "http/server.h"
 #include "http/worker.h"
 #include "log.h"
 #include "net/fetch.h"
@@ -112,8 +112,7 @@ static int serve_requests(void)
     if (settings == NULL)
         return EXIT_FAILURE;
     hold_signals(&signals);
-    settings_hold(settings); /* for this function; the store has its own */
-    server.settings = settings_store_new(settings, settings_environment, NULL);
+    server_open(&server, settings, true);
     address = settings_text(settings, OSCAR_METRICS_LISTEN);
     signal(SIGPIPE, SIG_IGN);
     timezone_use(settings_text(settings, OSCAR_METRICS_LOG_TIMEZONE));
@@ -129,7 +128,7 @@ static int serve_requests(void)
         listen_remove(address);
         fetch_library_cleanup();
     }
-    settings_store_free(server.settings);
+    server_close(&server);
     settings_release(settings);
     return status;
 }

@@ -12,6 +12,7 @@
 #include "http/listen.h"
 #include "http/respond.h"
 #include "http/serve.h"
+#include "http/server.h"
 #include "net/fetch.h"
 #include "settings.h"
 #include "util/arena.h"
@@ -70,14 +71,15 @@ static int refuse(const char *text)
 
 static void answer(struct settings *settings)
 {
-    struct server server = {settings_store_new(settings, settings_environment, NULL)};
+    struct server server;
     struct worker_memory memory = {arena_new(), fetcher_new()};
     struct exchange exchange = exchange_of_process();
 
+    server_open(&server, settings, false);
     serve(&server, &memory, &exchange);
     fetcher_free(memory.fetcher);
     arena_free(memory.arena);
-    settings_store_free(server.settings);
+    server_close(&server);
 }
 
 int cgi_answer(void)
@@ -93,6 +95,7 @@ int cgi_answer(void)
         return refuse("libcurl cannot be initialised");
     }
     answer(settings);
+    settings_release(settings);
     fetch_library_cleanup();
     return EXIT_SUCCESS;
 }

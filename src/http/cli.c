@@ -11,6 +11,7 @@
 
 #include "http/handlers.h"
 #include "net/fetch.h"
+#include "http/server.h"
 #include "report/render.h"
 #include "report/report.h"
 #include "settings.h"
@@ -248,17 +249,19 @@ static int refused(const struct request *request)
     return request->status < 500 ? EXIT_USAGE : EXIT_FAILURE;
 }
 
-static int make_report(const struct settings *settings, struct arena *arena,
+static int make_report(struct settings *settings, struct arena *arena,
                        const struct arguments *arguments)
 {
     static const struct exchange_ops ops = {parameter, write_bytes, descriptor};
     struct terminal terminal = {{&ops, false}, query_of(arena, arguments)};
     struct meter meter = {.progress = {tell}, .next = clock_ms() + METER_MS};
+    struct server server;
     struct request request = {
         .exchange = &terminal.exchange,
         .arena = arena,
         .fetcher = fetcher_new(),
         .settings = settings,
+        .server = &server,
         .now = instant_now(),
         .deadline = clock_ms() + settings_number(settings, OSCAR_METRICS_DEADLINE),
         .segment = text_of(arguments->value[OPTION_SERVICE]),
@@ -269,15 +272,18 @@ static int make_report(const struct settings *settings, struct arena *arena,
         .progress = isatty(STDERR_FILENO) ? &meter.progress : NULL,
     };
     struct report report = {0};
-    bool gathered = gather_report(&request, &report) == GO_ON;
+    bool gathered;
     int status;
 
+    server_open(&server, settings, false);
+    gathered = gather_report(&request, &report) == GO_ON;
     if (meter.shown)
         fputs("\r\033[K", stderr);
     /* From here on as every other program at the head of a pipe. */
     signal(SIGPIPE, SIG_DFL);
     status = gathered ? print_report(arena, &report, arguments->form) : refused(&request);
     report_free(&report);
+    server_close(&server);
     fetcher_free(request.fetcher);
     return status;
 }

@@ -15,6 +15,7 @@ struct arena;
 struct fetcher;
 struct progress;
 struct route;
+struct server;
 struct settings;
 
 /* What a stage says: go on to the next, or answered. */
@@ -25,6 +26,7 @@ struct request {
     struct arena *arena;             /* everything below lives in it */
     struct fetcher *fetcher;         /* the worker's */
     const struct settings *settings; /* one snapshot for the whole request */
+    const struct server *server;     /* what all requests share */
     struct instant now;
     int64_t began;    /* clock_ms() */
     int64_t deadline; /* clock_ms() */

@@ -6,6 +6,7 @@
 #include "auth/auth.h"
 #include "http/respond.h"
 #include "http/route.h"
+#include "http/server.h"
 #include "log.h"
 #include "settings.h"
 #include "util/arena.h"
@@ -82,6 +83,7 @@ void serve(const struct server *server, const struct worker_memory *memory, stru
         .arena = memory->arena,
         .fetcher = memory->fetcher,
         .settings = settings,
+        .server = server,
         .now = instant_now(),
         .began = clock_ms(),
     };

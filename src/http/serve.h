@@ -5,13 +5,9 @@
 struct arena;
 struct exchange;
 struct fetcher;
-struct settings_store;
+struct server;
 
-/* What a worker has of its own, and what all share. */
-struct server {
-    struct settings_store *settings;
-};
-
+/* What a worker has of its own. */
 struct worker_memory {
     struct arena *arena;
     struct fetcher *fetcher;

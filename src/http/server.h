@@ -1,0 +1,22 @@
+/* What all requests of a process share: the settings in force, the countries, and what is remembered of what was read. */
+#ifndef OM_HTTP_SERVER_H
+#define OM_HTTP_SERVER_H
+
+#include <stdbool.h>
+
+struct cache;
+struct geoip_store;
+struct settings;
+struct settings_store;
+
+struct server {
+    struct settings_store *settings;
+    struct geoip_store *geoip;
+    struct cache *remembered; /* NULL: nothing is */
+};
+
+/* With the process' first settings, which are held as long. `remembers`: more than one report is expected. */
+void server_open(struct server *server, struct settings *settings, bool remembers);
+void server_close(struct server *server);
+
+#endif

@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "http/handlers.h"
-#include "net/fetch.h"
 #include "http/server.h"
+#include "net/fetch.h"
 #include "report/render.h"
 #include "report/report.h"
 #include "settings.h"
@@ -249,8 +249,7 @@ static int refused(const struct request *request)
     return request->status < 500 ? EXIT_USAGE : EXIT_FAILURE;
 }
 
-static int make_report(struct settings *settings, struct arena *arena,
-                       const struct arguments *arguments)
+static int make_report(struct settings *settings, struct arena *arena, const struct arguments *arguments)
 {
     static const struct exchange_ops ops = {parameter, write_bytes, descriptor};
     struct terminal terminal = {{&ops, false}, query_of(arena, arguments)};

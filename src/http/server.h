@@ -1,4 +1,5 @@
-/* What all requests of a process share: the settings in force, the countries, and what is remembered of what was read. */
+/* What all requests of a process share: the settings in force, the countries, and what is remembered of what
+ * was read. */
 #ifndef OM_HTTP_SERVER_H
 #define OM_HTTP_SERVER_H
 

@@ -6,6 +6,7 @@
 #include "util/timestamp.h"
 
 struct arena;
+struct cache;
 struct fetcher;
 struct geoip;
 struct settings;
@@ -21,6 +22,7 @@ struct source_context {
     struct fetcher *fetcher; /* the worker's */
     const struct settings *settings;
     struct geoip *geoip;       /* of clients' addresses; may be unreadable. NULL: none is configured */
+    struct cache *remembered;  /* what workers share of what they read; NULL: nothing is remembered */
     struct instant start, end; /* the range, both inclusive */
     struct instant now;        /* when the request came */
     int64_t deadline;          /* clock_ms() at which the report must have what it will answer with */

@@ -25,6 +25,7 @@ struct logreader {
     bool dropping; /* inside a line that is too long */
     enum logreader_end end;
     int64_t size, offset;
+    int64_t base;                  /* the place of the buffer's first byte in the content */
     size_t start, scanned, filled; /* lines begin at start; no line end before scanned; bytes up to filled */
     bool unpacks, between;         /* zlib has its memory; between the members of a gzip file */
     z_stream zlib;
@@ -60,12 +61,12 @@ static void finish(struct logreader *reader, enum logreader_end end)
     reader->end = end;
 }
 
-void logreader_open(struct logreader *reader, int fd, bool gzip, int64_t size)
+void logreader_open(struct logreader *reader, int fd, bool gzip, int64_t from, int64_t size)
 {
     reader->fd = fd;
     reader->gzip = gzip;
     reader->size = size;
-    reader->offset = 0;
+    reader->offset = reader->base = from;
     reader->start = reader->scanned = reader->filled = 0;
     reader->ended = reader->dropping = reader->between = false;
     reader->end = LOGREADER_WHOLE;
@@ -188,6 +189,7 @@ static void fill(struct logreader *reader, size_t room)
 
     if (reader->start > 0) {
         memmove(reader->buffer, reader->buffer + reader->start, kept);
+        reader->base += (int64_t)reader->start;
         reader->scanned -= reader->start;
         reader->filled = kept;
         reader->start = 0;
@@ -267,4 +269,19 @@ int logreader_error(const struct logreader *reader)
 int64_t logreader_position(const struct logreader *reader)
 {
     return reader->gzip ? reader->offset - (int64_t)reader->zlib.avail_in : reader->offset;
+}
+
+int64_t logreader_line_offset(const struct logreader *reader, struct text line)
+{
+    return reader->base + (line.data - reader->buffer);
+}
+
+int64_t logreader_offset(const struct logreader *reader)
+{
+    return reader->base + (int64_t)reader->start;
+}
+
+bool logreader_is_inside_line(const struct logreader *reader)
+{
+    return reader->dropping;
 }

@@ -35,9 +35,9 @@ void logreader_free(struct logreader *reader); /* NULL is allowed */
 /* True when the file begins as gzip does. */
 bool logreader_is_gzip(int fd);
 
-/* Begins with a file; the descriptor stays the caller's. Of a plain file the first `size` bytes are read, a
- * gzip file is read to its end. */
-void logreader_open(struct logreader *reader, int fd, bool gzip, int64_t size);
+/* Begins with a file; the descriptor stays the caller's. Of a plain file the bytes from offset `from` to
+ * `size` are read, a gzip file (with `from` 0) is read to its end. */
+void logreader_open(struct logreader *reader, int fd, bool gzip, int64_t from, int64_t size);
 
 /* The text is valid until the next call. */
 enum logreader_item logreader_next(struct logreader *reader, struct text *line);
@@ -49,5 +49,12 @@ struct text logreader_peek(struct logreader *reader);
 enum logreader_end logreader_end(const struct logreader *reader);
 int logreader_error(const struct logreader *reader);        /* an errno */
 int64_t logreader_position(const struct logreader *reader); /* bytes of the file that were taken so far */
+
+/* Offsets in the (uncompressed) content: of the line that was just given, and of what comes next. */
+int64_t logreader_line_offset(const struct logreader *reader, struct text line);
+int64_t logreader_offset(const struct logreader *reader);
+
+/* What comes next is the rest of a line that is too long. */
+bool logreader_is_inside_line(const struct logreader *reader);
 
 #endif

@@ -157,13 +157,15 @@ static bool is_known(const struct logset *set, const struct stat *file)
 
 static void add_file(struct logset *set, const char *path, int fd, const struct stat *file)
 {
-    set->files[set->count++] = copy_file(set->arena, (struct logfile){.path = shown(set, path),
-                                                                      .fd = fd,
-                                                                      .gzip = logreader_is_gzip(fd),
-                                                                      .size = file->st_size,
-                                                                      .modified = file->st_mtim.tv_sec,
-                                                                      .device = file->st_dev,
-                                                                      .inode = file->st_ino});
+    set->files[set->count++] =
+        copy_file(set->arena,
+                  (struct logfile){.path = shown(set, path),
+                                   .fd = fd,
+                                   .gzip = logreader_is_gzip(fd),
+                                   .size = file->st_size,
+                                   .modified_ns = file->st_mtim.tv_sec * 1000000000LL + file->st_mtim.tv_nsec,
+                                   .device = file->st_dev,
+                                   .inode = file->st_ino});
     set->grown = true;
 }
 
@@ -324,7 +326,7 @@ static bool is_copy(const struct logset *set, const struct logfile *packed, stru
         if (file->gzip || !same_folder(packed, file))
             continue;
         if (beginning.data == NULL) {
-            logreader_open(reader, packed->fd, true, packed->size);
+            logreader_open(reader, packed->fd, true, 0, packed->size);
             beginning = logreader_peek(reader);
         }
         if (beginning.length > 0 ? begins_with(file, beginning) : is_named_after(packed->path, file->path))

@@ -19,7 +19,7 @@ struct logfile {
     const char *path; /* as the globs spell it, fit for a note */
     int fd;
     bool gzip;
-    int64_t size, modified; /* when it was opened; seconds since 1970 */
+    int64_t size, modified_ns; /* when it was opened; nanoseconds since 1970 */
     dev_t device;
     ino_t inode;
 };

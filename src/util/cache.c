@@ -5,11 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <uthash.h>
-#include <utlist.h>
-
+#include "util/hash.h"
 #include "util/memory.h"
 #include "util/timestamp.h"
+
+/* Not uthash's own: clang warns of that one. Keys are not chosen by strangers, so that the seed may be known.
+ */
+#define HASH_FUNCTION(data, length, out) ((out) = (unsigned)hash_text(1, (struct text){(data), (length)}))
+#include <uthash.h>
+#include <utlist.h>
 
 struct entry {
     UT_hash_handle hh;
@@ -132,6 +136,11 @@ void cache_drop(struct cache *cache, struct text key)
     if (entry)
         remove_entry(cache, entry);
     pthread_mutex_unlock(&cache->lock);
+}
+
+size_t cache_limit(const struct cache *cache)
+{
+    return cache->max_bytes;
 }
 
 size_t cache_bytes(struct cache *cache)

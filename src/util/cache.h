@@ -36,6 +36,7 @@ void cache_put(struct cache *cache, struct text key, struct cache_value *value, 
 
 void cache_drop(struct cache *cache, struct text key);
 
+size_t cache_limit(const struct cache *cache); /* max_bytes */
 size_t cache_bytes(struct cache *cache);
 size_t cache_count(struct cache *cache);
 

@@ -11,6 +11,7 @@
 #include <zlib.h>
 
 #include "util/arena.h"
+#include "util/cache.h"
 
 int set_up(void **state)
 {
@@ -27,6 +28,17 @@ int set_up(void **state)
     f->rules = (struct logline_rules){LOGLINE_REQUESTS, "oscar-svc", NULL};
     f->usage = usage_new(16 * 1024 * 1024);
     *state = f;
+    return 0;
+}
+
+int set_up_remembering(void **state)
+{
+    struct fixture *f;
+
+    if (set_up(state) != 0)
+        return -1;
+    f = *state;
+    f->context.remembered = cache_new(64 * 1024 * 1024, 3600 * 1000);
     return 0;
 }
 
@@ -55,6 +67,7 @@ int tear_down(void **state)
 
     remove_tree(f->folder);
     usage_free(f->usage);
+    cache_free(f->context.remembered);
     arena_free(f->arena);
     free(f);
     return 0;
@@ -189,10 +202,46 @@ void reading_finish(struct fixture *f)
     fail_msg("the job does not end");
 }
 
-void reading_run(struct fixture *f, const char *names)
+void reading_forget(struct fixture *f)
 {
+    usage_free(f->usage);
+    f->usage = usage_new(16 * 1024 * 1024);
+}
+
+/* Reads for what is remembered alone; gives the number of requests. */
+static uint64_t read_aside(struct fixture *f, const char *names)
+{
+    struct usage *usage = f->usage;
+    uint64_t count;
+
+    f->usage = usage_new(16 * 1024 * 1024);
     reading_begin(f, names);
     reading_finish(f);
+    count = reading_count(f, NULL);
+    usage_free(f->usage);
+    f->usage = usage;
+    return count;
+}
+
+void reading_run(struct fixture *f, const char *names)
+{
+    uint64_t aside = 0, before = reading_count(f, NULL);
+    struct logfiles_tally tally = {0};
+    const char *notes = NULL, *now;
+
+    if (f->context.remembered) {
+        aside = read_aside(f, names);
+        tally = f->tally;
+        notes = status_notes(&f->status);
+    }
+    reading_begin(f, names);
+    reading_finish(f);
+    if (f->context.remembered == NULL)
+        return;
+    now = status_notes(&f->status);
+    assert_int_equal(reading_count(f, NULL) - before, aside);
+    assert_string_equal(now ? now : "", notes ? notes : "");
+    f->tally = tally;
 }
 
 uint64_t reading_count(const struct fixture *f, const char *service)

@@ -36,8 +36,14 @@ struct fixture {
 };
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+/* The same with a memory: reading_run() then reads twice, and both readings must give the same. */
+#define TEST_REMEMBERING(name)                                                                               \
+    {                                                                                                        \
+#name " (remembering)", name, set_up_remembering, tear_down, NULL                                    \
+    }
 
 int set_up(void **state);
+int set_up_remembering(void **state);
 int tear_down(void **state);
 
 /* Files by their names in the folder. Whatever writes leaves a file that was last written to an hour before
@@ -62,6 +68,8 @@ void reading_begin(struct fixture *f, const char *names);
 enum job_state reading_step(struct fixture *f);
 void reading_finish(struct fixture *f);
 void reading_run(struct fixture *f, const char *names);
+/* From nothing again, but for what is remembered. */
+void reading_forget(struct fixture *f);
 /* Requests of a service; of all: NULL. What several readings brought adds up. */
 uint64_t reading_count(const struct fixture *f, const char *service);
 

@@ -379,6 +379,23 @@ int main(void)
         TEST(a_gzip_file_with_other_lines_is_no_copy),
         TEST(what_is_appended_meanwhile_is_not_read),
         TEST(a_file_that_shrinks_is_said),
+        TEST_REMEMBERING(globs_that_match_nothing_are_named),
+        TEST_REMEMBERING(empty_globs_are_no_globs),
+        TEST_REMEMBERING(files_that_cannot_be_opened_are_named),
+        TEST_REMEMBERING(a_folder_that_cannot_be_read_is_said),
+        TEST_REMEMBERING(names_of_any_bytes_are_shown_as_text),
+        TEST_REMEMBERING(more_files_than_descriptors_are_a_partial_reading),
+        TEST_REMEMBERING(a_gzip_file_that_is_cut_short_counts_as_far_as_it_goes),
+        TEST_REMEMBERING(all_lines_of_a_cut_gzip_file_are_read),
+        TEST_REMEMBERING(half_lines_of_broken_gzip_files_do_not_count),
+        TEST_REMEMBERING(damaged_gzip_files_count_up_to_the_damage),
+        TEST_REMEMBERING(zeros_behind_a_gzip_file_are_padding),
+        TEST_REMEMBERING(a_rotation_loses_and_doubles_nothing),
+        TEST_REMEMBERING(compressing_meanwhile_loses_and_doubles_nothing),
+        TEST_REMEMBERING(a_copy_in_the_making_is_skipped_without_a_word),
+        TEST_REMEMBERING(a_gzip_file_with_other_lines_is_no_copy),
+        TEST_REMEMBERING(what_is_appended_meanwhile_is_not_read),
+        TEST_REMEMBERING(a_file_that_shrinks_is_said),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

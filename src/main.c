@@ -17,6 +17,7 @@
 #include "log.h"
 #include "net/fetch.h"
 #include "settings.h"
+#include "sources/geoip.h"
 #include "util/timestamp.h"
 
 enum option_code { OPTION_HELP = 'h', OPTION_VERSION = 'V', OPTION_CHECK = 'c', OPTION_PAGE = 1000 };
@@ -114,6 +115,7 @@ static int serve_requests(void)
     hold_signals(&signals);
     settings_hold(settings); /* for this function; the store has its own */
     server.settings = settings_store_new(settings, settings_environment, NULL);
+    server.geoip = geoip_store_new(settings_text(settings, GEOIP_DATABASE));
     address = settings_text(settings, OSCAR_METRICS_LISTEN);
     signal(SIGPIPE, SIG_IGN);
     timezone_use(settings_text(settings, OSCAR_METRICS_LOG_TIMEZONE));
@@ -125,10 +127,13 @@ static int serve_requests(void)
         fputs("libfcgi or libcurl cannot be initialised\n", stderr);
         status = EXIT_FAILURE;
     } else {
+        /* Now, so that the log says at once when the database cannot be read. */
+        geoip_release(geoip_store_current(server.geoip));
         status = run(&server, listening, settings, &signals);
         listen_remove(address);
         fetch_library_cleanup();
     }
+    geoip_store_free(server.geoip);
     settings_store_free(server.settings);
     settings_release(settings);
     return status;

@@ -67,7 +67,8 @@ const struct setting_row setting_rows[SETTING_COUNT] = {
          .help = "how OSCAR exposes services; the lines of both are always understood"},
     [GEOIP_DATABASE] = {"GEOIP_DATABASE", "", TYPE_TEXT, .group = "Countries",
                         .help =
-                            "an MMDB file (not read by this version: countries are missing, and said so)"},
+                            "countries of clients' addresses: an MMDB file (GeoLite2, DB-IP, ...), opened "
+                            "again when it changes; empty: none are known"},
     [OSCAR_METRICS_LISTEN] = {"OSCAR_METRICS_LISTEN", "", TYPE_LISTEN, .group = "This program",
                               .help = "a socket path or host:port to open; empty: descriptor 0"},
     [OSCAR_METRICS_WORKERS] = {"OSCAR_METRICS_WORKERS", "16", TYPE_COUNT, .least = 1, .most = 1024,

@@ -14,6 +14,7 @@
 #include "http/serve.h"
 #include "net/fetch.h"
 #include "settings.h"
+#include "sources/geoip.h"
 #include "util/arena.h"
 #include "util/timestamp.h"
 
@@ -70,13 +71,17 @@ static int refuse(const char *text)
 
 static void answer(struct settings *settings)
 {
-    struct server server = {settings_store_new(settings, settings_environment, NULL)};
+    struct server server = {
+        .settings = settings_store_new(settings, settings_environment, NULL),
+        .geoip = geoip_store_new(settings_text(settings, GEOIP_DATABASE)),
+    };
     struct worker_memory memory = {arena_new(), fetcher_new()};
     struct exchange exchange = exchange_of_process();
 
     serve(&server, &memory, &exchange);
     fetcher_free(memory.fetcher);
     arena_free(memory.arena);
+    geoip_store_free(server.geoip);
     settings_store_free(server.settings);
 }
 

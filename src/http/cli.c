@@ -14,6 +14,7 @@
 #include "report/render.h"
 #include "report/report.h"
 #include "settings.h"
+#include "sources/geoip.h"
 #include "sources/job.h"
 #include "util/arena.h"
 #include "util/buf.h"
@@ -259,6 +260,7 @@ static int make_report(const struct settings *settings, struct arena *arena,
         .arena = arena,
         .fetcher = fetcher_new(),
         .settings = settings,
+        .geoip = geoip_store_new(settings_text(settings, GEOIP_DATABASE)),
         .now = instant_now(),
         .deadline = clock_ms() + settings_number(settings, OSCAR_METRICS_DEADLINE),
         .segment = text_of(arguments->value[OPTION_SERVICE]),
@@ -278,6 +280,7 @@ static int make_report(const struct settings *settings, struct arena *arena,
     signal(SIGPIPE, SIG_DFL);
     status = gathered ? print_report(arena, &report, arguments->form) : refused(&request);
     report_free(&report);
+    geoip_store_free(request.geoip);
     fetcher_free(request.fetcher);
     return status;
 }

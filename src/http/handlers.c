@@ -9,6 +9,7 @@
 #include "report/render.h"
 #include "report/report.h"
 #include "settings.h"
+#include "sources/geoip.h"
 #include "util/arena.h"
 
 static const char json_type[] = "application/json; charset=utf-8";
@@ -25,12 +26,13 @@ enum stage handle_ready(struct request *request)
     return respond_text(request, 200, "ready");
 }
 
-static struct source_context context_of(const struct request *request)
+static struct source_context context_of(const struct request *request, struct geoip *geoip)
 {
     return (struct source_context){
         .arena = request->arena,
         .fetcher = request->fetcher,
         .settings = request->settings,
+        .geoip = geoip,
         .start = request->question.start.instant,
         .end = request->question.end.instant,
         .now = request->now,
@@ -42,10 +44,13 @@ static struct source_context context_of(const struct request *request)
 /* Reads the sources of the mask. Nobody is left to be answered when the client went away. */
 static enum stage gather_sources(struct request *request, unsigned mask, struct report *report)
 {
-    struct source_context context = context_of(request);
+    struct geoip *geoip = geoip_store_current(request->geoip);
+    struct source_context context = context_of(request, geoip);
     int client = request->exchange->ops->descriptor(request->exchange);
+    bool waited = gather(&context, mask, client, report);
 
-    return gather(&context, mask, client, report) ? GO_ON : ANSWERED;
+    geoip_release(geoip);
+    return waited ? GO_ON : ANSWERED;
 }
 
 static enum stage check_service_name(struct request *request)

@@ -13,6 +13,7 @@
 
 struct arena;
 struct fetcher;
+struct geoip_store;
 struct progress;
 struct route;
 struct settings;
@@ -25,6 +26,7 @@ struct request {
     struct arena *arena;             /* everything below lives in it */
     struct fetcher *fetcher;         /* the worker's */
     const struct settings *settings; /* one snapshot for the whole request */
+    struct geoip_store *geoip;       /* shared */
     struct instant now;
     int64_t began;    /* clock_ms() */
     int64_t deadline; /* clock_ms() */

@@ -82,6 +82,7 @@ void serve(const struct server *server, const struct worker_memory *memory, stru
         .arena = memory->arena,
         .fetcher = memory->fetcher,
         .settings = settings,
+        .geoip = server->geoip,
         .now = instant_now(),
         .began = clock_ms(),
     };

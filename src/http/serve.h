@@ -5,11 +5,13 @@
 struct arena;
 struct exchange;
 struct fetcher;
+struct geoip_store;
 struct settings_store;
 
 /* What a worker has of its own, and what all share. */
 struct server {
     struct settings_store *settings;
+    struct geoip_store *geoip;
 };
 
 struct worker_memory {

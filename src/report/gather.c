@@ -6,6 +6,7 @@
 #include "net/fetch.h"
 #include "report/report.h"
 #include "settings.h"
+#include "sources/geoip.h"
 #include "sources/requests.h"
 #include "util/arena.h"
 
@@ -160,6 +161,20 @@ static bool run(const struct source_context *context, struct jobs *jobs, int cli
     return true;
 }
 
+static void note_countries(const struct source_context *context, struct source_status *status)
+{
+    struct geoip *geoip = requests_need_geoip(context->settings) ? context->geoip : NULL;
+
+    if (geoip && geoip_fault(geoip)) {
+        status_note(status, STATUS_MISSING, "GEOIP_DATABASE cannot be read: %s", geoip_fault(geoip));
+        return;
+    }
+    status_read_at(status, context->now);
+    if (geoip && geoip_is_damaged(geoip))
+        status_note(status, STATUS_PARTIAL,
+                    "GEOIP_DATABASE is damaged: some addresses could not be looked up");
+}
+
 /* Countries come with the requests: there is a source to speak of only when there were any. */
 static void settle_countries(const struct source_context *context, struct report *report)
 {
@@ -171,10 +186,7 @@ static void settle_countries(const struct source_context *context, struct report
             continue;
         status = ARENA_NEW(context->arena, struct source_status);
         status_init(status, context->arena, "country-attribution");
-        if (settings_text(context->settings, GEOIP_DATABASE)[0])
-            status_note(status, STATUS_MISSING, "GEOIP_DATABASE is not read by this version");
-        else
-            status_read_at(status, context->now);
+        note_countries(context, status);
         report->sources[SOURCE_COUNTRIES] = status;
         return;
     }

@@ -7,6 +7,7 @@
 
 struct arena;
 struct fetcher;
+struct geoip;
 struct settings;
 
 /* Somebody who wants to see how far the reading is. Stands first in the struct of whoever that is. */
@@ -19,6 +20,7 @@ struct source_context {
     struct arena *arena;     /* the request's: what the job allocates and leaves behind lies there */
     struct fetcher *fetcher; /* the worker's */
     const struct settings *settings;
+    struct geoip *geoip;       /* of clients' addresses; may be unreadable. NULL: none is configured */
     struct instant start, end; /* the range, both inclusive */
     struct instant now;        /* when the request came */
     int64_t deadline;          /* clock_ms() at which the report must have what it will answer with */

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "sources/geoip.h"
 #include "sources/logreader.h"
 #include "sources/logset.h"
 #include "util/arena.h"
@@ -27,6 +28,7 @@ struct logfiles {
     struct usage *usage;
     struct source_status *status;
     struct logfiles_tally *tally;
+    struct geoip_reader *countries;
 
     struct logset *set;
     struct logreader *reader;
@@ -45,6 +47,7 @@ static void release(struct logfiles *files)
 {
     logset_close(files->set);
     logreader_free(files->reader);
+    geoip_reader_free(files->countries);
     buf_free(&files->pieces[0]);
     buf_free(&files->pieces[1]);
 }
@@ -55,15 +58,15 @@ static bool in_range(const struct logfiles *files, struct instant time)
            instant_compare(time, files->context->end) <= 0;
 }
 
-/* What a line adds to. The country is not known here. */
-static struct usage_event event_of(const struct logline_event *line)
+/* What a line adds to. */
+static struct usage_event event_of(struct logfiles *files, const struct logline_event *line)
 {
     return (struct usage_event){.hour = instant_hour(line->time),
                                 .type = line->type,
                                 .namespace = line->namespace,
                                 .service = line->service,
                                 .user = line->user,
-                                .country = {NULL, 0}};
+                                .country = geoip_country(files->countries, line->client)};
 }
 
 static void count_line(struct logfiles *files, struct text line)
@@ -80,7 +83,7 @@ static void count_line(struct logfiles *files, struct text line)
         return;
     files->tally->results[result]++;
     if (result == LOGLINE_COUNTS) {
-        struct usage_event add = event_of(&event);
+        struct usage_event add = event_of(files, &event);
 
         if (!usage_add(files->usage, &add, 1))
             files->full = true;
@@ -336,6 +339,8 @@ struct job *logfiles_start(const struct source_context *context, const char *glo
     files->tally = tally;
     files->set = logset_new(context->arena, globs);
     files->reader = logreader_new();
+    /* Exposed requests give no countries. */
+    files->countries = geoip_reader_new(rules->kind == LOGLINE_REQUESTS ? context->geoip : NULL);
     buf_init(&files->pieces[0], LOGREADER_LINE_MAX);
     buf_init(&files->pieces[1], LOGREADER_LINE_MAX);
     *tally = (struct logfiles_tally){0};

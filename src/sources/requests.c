@@ -22,6 +22,11 @@ static bool reads_files(const struct settings *settings)
            settings_text(settings, OSCAR_METRICS_EXPOSED_LOG_FILES)[0];
 }
 
+bool requests_need_geoip(const struct settings *settings)
+{
+    return reads_files(settings) || !settings_text(settings, LOKI_URL)[0];
+}
+
 static struct job *start_files(const struct source_context *context, enum logline_kind kind,
                                struct usage *usage, struct source_status *status)
 {

@@ -28,14 +28,15 @@ DAY = "start=2026-05-20T00:00:00Z&end=2026-05-20T23:59:59.999Z"
 
 
 class Program:
-    def __init__(self, binary, sample):
+    def __init__(self, binary, sample, **more):
         self.folder = tempfile.TemporaryDirectory(prefix="om-")
         self.address = self.folder.name + "/app.sock"
         settings = {
             "OSCAR_USERNAME": USER, "OSCAR_PASSWORD": PASSWORD, "PROMETHEUS_URL": "none",
             "OSCAR_METRICS_LOG_FILES": f"{sample}/logs/oscar/manager.log*",
             "OSCAR_METRICS_EXPOSED_LOG_FILES": f"{sample}/logs/ingress/access.log*",
-            "OSCAR_METRICS_LOG_TIMEZONE": "Europe/Madrid", "OSCAR_METRICS_SERVICES_DIR": f"{sample}/services"}
+            "OSCAR_METRICS_LOG_TIMEZONE": "Europe/Madrid", "OSCAR_METRICS_SERVICES_DIR": f"{sample}/services",
+            **more}
         with socket.socket(socket.AF_UNIX) as listening:
             listening.bind(self.address)
             listening.listen(64)
@@ -66,8 +67,8 @@ def grep_seconds(sample):
     return time.perf_counter() - begin
 
 
-def first_summary(binary, sample):
-    program = Program(binary, sample)
+def first_summary(binary, sample, **more):
+    program = Program(binary, sample, **more)
     try:
         program.seconds("/-/ready", "")
         return program.summary()
@@ -100,10 +101,12 @@ def row(name, seconds, note=""):
 def main():
     binary, sample = sys.argv[1:]
     size = sum(file.stat().st_size for file in pathlib.Path(sample, "logs").rglob("*") if file.is_file())
-    pairs = [(first_summary(binary, sample), grep_seconds(sample)) for _ in range(PAIRS)]
-    ours, grep = (statistics.median(column) for column in zip(*pairs))
+    pairs = [(first_summary(binary, sample), first_summary(binary, sample, GEOIP_DATABASE=f"{sample}/countries.mmdb"),
+              grep_seconds(sample)) for _ in range(PAIRS)]
+    ours, countries, grep = (statistics.median(column) for column in zip(*pairs))
     print(f"30 days of logs, {size / 1e6:.0f} MB on disk; medians of {PAIRS}")
     row("first summary", ours, f"   {ours / grep:.2f} times grep")
+    row("first summary with countries", countries, f"   {countries / ours:.2f} times without")
     row("zcat | grep -c", grep)
     for name, seconds in later(binary, sample).items():
         row(name, seconds)

@@ -8,6 +8,7 @@ writes into FOLDER, which must not exist:
     logs/ingress/access.log*     the ingress controller's log, likewise: exposed requests
     services/                    the definitions: at the top namespace oscar-svc, sub-folders are namespaces
     openmetrics.txt              CPU and GPU counters, for promtool
+    countries.mmdb               the countries of the clients' addresses
     expected.json                what the program must answer, counted here while the lines are made
 
 Only random() of the generator is used: its sequence for a seed never changes between versions of Python.
@@ -20,6 +21,8 @@ import os
 import random
 import sys
 from datetime import datetime, timedelta, timezone
+
+from make_mmdb import country, write_mmdb
 
 UTC = timezone.utc
 START = datetime(2026, 5, 1, tzinfo=UTC)
@@ -256,16 +259,22 @@ class Totals:
 
     def add(self, nanoseconds, service, kind, user=None, country=None):
         self.days[nanoseconds // (86400 * SECOND)][kind] += 1
-        row = self.services.setdefault(service.name, {"sync": 0, "async": 0, "exposed": 0, "users": set()})
+        row = self.services.setdefault(service.name, {"sync": 0, "async": 0, "exposed": 0, "users": set(),
+                                                      "countries": {}})
         row[kind] += 1
         hour = (service.name, nanoseconds // (3600 * SECOND))
         self.hourly[hour] = self.hourly.get(hour, 0) + 1
         if kind == "exposed":
             return
-        self.users[user] = self.users.get(user, 0) + 1
-        self.countries[country] = self.countries.get(country, 0) + 1
+        own = self.users.setdefault(user, {"count": 0, "countries": {}})
+        own["count"] += 1
+        place = self.countries.setdefault(country, {"count": 0, "users": set()})
+        place["count"] += 1
+        for countries in (row["countries"], own["countries"]):
+            countries[country] = countries.get(country, 0) + 1
         if user:
             row["users"].add(user)
+            place["users"].add(user)
 
 
 class Clients:
@@ -508,10 +517,14 @@ def membership(user):
     return "unknown" if user in ("minio", "") else "member"
 
 
+def listed(countries):
+    return [{"country": code, "request_count": count} for code, count in sorted(countries.items())]
+
+
 def expected(services, totals, hours):
     rows = [{"key": name, "requests_count_sync": row["sync"], "requests_count_async": row["async"],
              "requests_count_exposed": row["exposed"], "requests_count_total": row["sync"] + row["async"],
-             "users": sorted(row["users"])} for name, row in sorted(totals.services.items())]
+             "users": sorted(row["users"]), "countries": listed(row["countries"])} for name, row in sorted(totals.services.items())]
     count = {kind: sum(day[kind] for day in totals.days) for kind in ("sync", "async", "exposed")}
     return {
         "start": rfc3339(0), "end": rfc3339(DAYS * 86400 * SECOND - 1_000_000),
@@ -519,14 +532,18 @@ def expected(services, totals, hours):
             "services_count_active": len(deployed(services)), "services_count_total": len(rows),
             "requests_count_total": count["sync"] + count["async"], "requests_count_sync": count["sync"],
             "requests_count_async": count["async"], "requests_count_exposed": count["exposed"],
+            "countries_count": len(totals.countries),
+            "countries": listed({code: place["count"] for code, place in totals.countries.items()}),
             "users": sorted(user for user in totals.users if user)},
         # Prometheus extrapolates: to be met within a hundredth.
         "hours": {kind: sum(row[kind] for row in hours.values()) for kind in ("cpu", "gpu")},
         "hours_by_service": hours,
         "services": rows,
-        "users": [{"key": user, "membership": membership(user), "executions_count": totals.users[user]}
-                  for user in sorted(totals.users)],
-        "countries": dict(sorted(totals.countries.items())),
+        "users": [{"key": user, "membership": membership(user), "executions_count": own["count"],
+                   "countries": listed(own["countries"])} for user, own in sorted(totals.users.items())],
+        "countries": [{"key": code, "executions_count": place["count"], "unique_users_count": len(place["users"]),
+                       "countries": listed({code: place["count"]})}
+                      for code, place in sorted(totals.countries.items())],
         "days": totals.days,
     }
 
@@ -541,6 +558,8 @@ def main():
     write_manager(os.path.join(folder, "logs/oscar"), services, users, totals)
     write_ingress(os.path.join(folder, "logs/ingress"), services, totals)
     hours = write_counters(os.path.join(folder, "openmetrics.txt"), services, totals)
+    write_mmdb(os.path.join(folder, "countries.mmdb"),
+               {prefix + ".0.0/16": country(code) for code, prefix in NETWORKS})
     with open(os.path.join(folder, "expected.json"), "w", encoding="ascii") as out:
         json.dump(expected(services, totals, hours), out, indent=1)
         out.write("\n")

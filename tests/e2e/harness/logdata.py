@@ -11,9 +11,10 @@ REQUESTS_BEGIN = "2020-01-01T00:00:00Z stderr F the manager starts\n"
 EXPOSED_BEGIN = '10.0.0.1 - - [01/Jan/2020:00:00:00 +0000] "GET /healthz HTTP/1.1" 200 2 "-" "probe" 1 0.001 [-]\n'
 
 
-def request(time, path="/run/yolo", user="a1@egi.eu", service=None, namespace=None, status=200):
+def request(time, path="/run/yolo", user="a1@egi.eu", service=None, namespace=None, status=200,
+            client="172.25.0.1"):
     """One line of the manager's; `time` as it stands in the line."""
-    line = f"{PREFIX} {time} | {status} |  347.805334ms | 172.25.0.1 | POST    {path} | {user}"
+    line = f"{PREFIX} {time} | {status} |  347.805334ms | {client} | POST    {path} | {user}"
     if service is not None:
         line += f" | {service} | {namespace}"
     return line + "\n"

@@ -3,6 +3,7 @@
 Nothing here is shared with the program. Written from the rules for log lines: which lines count, when they were
 written, and how the answers add them up. Times are whole nanoseconds since 1970."""
 import datetime
+import ipaddress
 import json
 import re
 import zoneinfo
@@ -85,12 +86,14 @@ def text_of(data):
 
 
 class Event:
-    def __init__(self, kind, service, time, user="", namespace=""):
+    def __init__(self, kind, service, time, user="", namespace="", client=""):
         self.kind = kind  # "sync", "async", "exposed"
         self.service = service
         self.time = time
         self.user = user
         self.namespace = namespace
+        self.client = client
+        self.country = ""  # not known: locate()
 
 
 def _cut_runtime_prefix(line):
@@ -124,7 +127,7 @@ def _request(line, zone, services_namespace):
             return None
     if not _NAME.match(service):
         return None
-    return Event(kind, service.decode(), time, text_of(fields[5]), namespace.decode())
+    return Event(kind, service.decode(), time, text_of(fields[5]), namespace.decode(), text_of(fields[3]))
 
 
 def _exposed(line):
@@ -167,6 +170,48 @@ def between(events, start, end):
     return [event for event in events if first <= event.time <= last]
 
 
+# Nobody's: RFC 1918, RFC 4193, loopback, link-local, unspecified, and what once spelled IPv4 in IPv6.
+_PRIVATE = [ipaddress.ip_network(text) for text in (
+    "0.0.0.0/8", "10.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16",
+    "::/96", "fc00::/7", "fe80::/10")]
+_WITH_PORT = re.compile(r"(?:\[([^]]*)\]|([0-9.]+))(?::[0-9]{1,5})?\Z")
+
+
+def _address(text):
+    """The address of a client, or None."""
+    match = _WITH_PORT.match(text)
+    if match:
+        text = match[1] if match[1] is not None else match[2]
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    if "%" in text:
+        return None
+    if match and match[1] is not None and address.version == 4:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def locate(events, networks):
+    """Gives the requests their countries. `networks`: {"192.0.2.0/24": "ES", ...}, the narrowest counts. Exposed
+    requests have none."""
+    known = sorted(((ipaddress.ip_network(text), code) for text, code in networks.items()),
+                   key=lambda item: item[0].prefixlen, reverse=True)
+    for event in events:
+        address = _address(event.client.strip())
+        if event.kind == "exposed" or address is None or any(address in network for network in _PRIVATE):
+            continue
+        event.country = next((code for network, code in known if address in network), "")
+    return events
+
+
+def countries(events):
+    """The list of an answer: the known ones with their requests."""
+    found = [event.country for event in events if event.country]
+    return [{"country": code, "request_count": found.count(code)} for code in sorted(set(found))]
+
+
 def _byte_order(texts):
     return sorted(texts, key=lambda text: text.encode("utf-8"))
 
@@ -180,9 +225,9 @@ def _users(events):
 
 
 def totals(events, active=0, cpu=0, gpu=0):
-    """The summary's totals, without any known country."""
+    """The summary's totals."""
     sync, asynchronous = _count(events, "sync"), _count(events, "async")
-    users = _users(events)
+    users, known = _users(events), countries(events)
     return {
         "services_count_active": active,
         "services_count_total": len({event.service for event in events}),
@@ -192,8 +237,8 @@ def totals(events, active=0, cpu=0, gpu=0):
         "requests_count_sync": sync,
         "requests_count_async": asynchronous,
         "requests_count_exposed": _count(events, "exposed"),
-        "countries_count": 0,
-        "countries": [],
+        "countries_count": len(known),
+        "countries": known,
         "users_count": len(users),
         "users": users,
     }
@@ -219,7 +264,7 @@ def by_service(events, include_users=False):
         }
         if include_users:
             item["users"] = users
-        item["countries"] = []
+        item["countries"] = countries(own)
         items.append(item)
     return items
 
@@ -230,18 +275,22 @@ def _not_exposed(events):
 
 def by_user(events):
     events = _not_exposed(events)
-    return [{"key": user, "membership": membership(user),
-             "executions_count": sum(event.user == user for event in events), "countries": []}
-            for user in _byte_order({event.user for event in events})]
+    items = []
+    for user in _byte_order({event.user for event in events}):
+        own = [event for event in events if event.user == user]
+        items.append({"key": user, "membership": membership(user), "executions_count": len(own),
+                      "countries": countries(own)})
+    return items
 
 
 def by_country(events):
-    """No country is known: everything is "unknown"."""
     events = _not_exposed(events)
-    if not events:
-        return []
-    return [{"key": "unknown", "executions_count": len(events), "unique_users_count": len(_users(events)),
-             "countries": [{"country": "unknown", "request_count": len(events)}]}]
+    items = []
+    for key in sorted({event.country or "unknown" for event in events}):
+        own = [event for event in events if (event.country or "unknown") == key]
+        items.append({"key": key, "executions_count": len(own), "unique_users_count": len(_users(own)),
+                      "countries": [{"country": key, "request_count": len(own)}]})
+    return items
 
 
 def values_of(events, service, cpu=0, gpu=0):

@@ -232,8 +232,8 @@ static void replace(struct geoip_store *store, struct geoip *next)
     if (next->fault[0])
         log_event(LOG_WARNING, "GEOIP_DATABASE cannot be read", "path", store->path, "reason", next->fault,
                   NULL);
-    else
-        log_event(LOG_INFO, "GEOIP_DATABASE opened", "path", store->path, "generation", number, NULL);
+    else if (old)
+        log_event(LOG_INFO, "GEOIP_DATABASE opened again", "path", store->path, "generation", number, NULL);
     store->current = next;
     geoip_release(old);
 }

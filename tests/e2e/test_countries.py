@@ -9,6 +9,7 @@ import pytest
 
 from harness import app as program
 from harness import expect, logdata, model
+from harness.client import ADMIN
 
 TESTS = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TESTS / "sample"))
@@ -296,6 +297,19 @@ def test_without_a_database_no_country_is_known_and_that_is_fine(start, folder):
 def test_a_database_that_cannot_be_read_is_no_fault_of_the_settings(folder):
     done = program.run("--check-config", settings={"GEOIP_DATABASE": folder / "none"})
     assert done.returncode == 0 and "GEOIP_DATABASE" in done.stdout
+
+
+def test_without_a_web_server_the_countries_are_the_same(start, folder):
+    write_database(folder / "countries.mmdb")
+    given = settings(folder, lines(CLIENTS))
+    wanted = start(given).breakdown(f"{DAY}&group_by=country&format=csv").text
+    options = ["--group-by=country", "--format=csv", *(f"--{option}" for option in DAY.split("&"))]
+    done = program.run("report", *options, settings=given)
+    assert (done.stdout, done.returncode) == (wanted, 0)
+    asked = {"GATEWAY_INTERFACE": "CGI/1.1", "REQUEST_METHOD": "GET", "SCRIPT_NAME": "/system/metrics/breakdown",
+             "QUERY_STRING": f"{DAY}&group_by=country&format=csv", "HTTP_AUTHORIZATION": ADMIN}
+    done = program.run(settings={**given, **asked})
+    assert done.stdout.replace("\r\n", "\n").split("\n\n", 1)[1] == wanted
 
 
 # ---- the files that we make are what others read --------------------------------------------------------------------

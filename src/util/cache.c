@@ -6,14 +6,15 @@
 #include <string.h>
 
 #include "util/hash.h"
-#include "util/memory.h"
-#include "util/timestamp.h"
 
-/* Not uthash's own: clang warns of that one. Keys are not chosen by strangers, so that the seed may be known.
- */
-#define HASH_FUNCTION(data, length, out) ((out) = (unsigned)hash_text(1, (struct text){(data), (length)}))
+/* Keys come from strangers: hashed with the seed of the cache that a function has at hand. */
+#define HASH_FUNCTION(key, key_length, hash)                                                                 \
+    ((hash) = (unsigned)hash_text(cache->seed, (struct text){(const char *)(key), (key_length)}))
 #include <uthash.h>
 #include <utlist.h>
+
+#include "util/memory.h"
+#include "util/timestamp.h"
 
 struct entry {
     UT_hash_handle hh;
@@ -27,6 +28,7 @@ struct cache {
     pthread_mutex_t lock;
     size_t max_bytes, bytes;
     int64_t max_age_ms;
+    uint64_t seed;
     struct entry *entries; /* by key */
     struct entry *order;
 };
@@ -48,6 +50,7 @@ struct cache *cache_new(size_t max_bytes, int64_t max_age_ms)
 {
     struct cache *cache = memory_new(1, sizeof(*cache));
 
+    cache->seed = hash_seed();
     pthread_mutex_init(&cache->lock, NULL);
     cache->max_bytes = max_bytes;
     cache->max_age_ms = max_age_ms;

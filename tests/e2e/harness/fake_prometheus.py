@@ -107,6 +107,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _reply(self, reply):
         if isinstance(reply, Hold):
+            with self.server.lock:
+                self.server.holds.add(reply)
             if not reply.hold(self.connection):
                 self.close_connection = True
                 return
@@ -158,6 +160,7 @@ class FakePrometheus:
         self.server = _Server(("127.0.0.1", 0), _Handler)
         self.server.lock = threading.Lock()
         self.server.asked = []
+        self.server.holds = set()
         self.server.answer = lambda asked: vector()
         self.url = "http://127.0.0.1:%d" % self.server.server_address[1]
         self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02})
@@ -181,6 +184,10 @@ class FakePrometheus:
             self.server.asked.clear()
 
     def close(self):
+        # A test that failed leaves nobody waiting.
+        with self.server.lock:
+            for hold in self.server.holds:
+                hold.release()
         self.server.shutdown()
         self.thread.join()
         self.server.server_close()

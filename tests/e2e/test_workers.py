@@ -403,35 +403,6 @@ def test_cheap_answers_do_not_queue_behind_reports(start, fake):
         connection.close()
 
 
-def test_too_many_reports_are_told_to_come_again(two, fake):
-    hold = Hold(Reply(vector("1")))
-    fake.answers(hold)
-    with two.begin("/system/metrics", DAY) as running:
-        hold.wait_held(2)
-        answer = two.summary(DAY)
-        expect.plain(answer, 503, "too busy")
-        assert int(answer.header("Retry-After")) > 0
-        hold.release()
-        assert running.answer().status == 200
-    assert two.summary(DAY).status == 200
-
-
-def test_cheap_answers_come_while_there_are_more_reports_than_workers(two, fake):
-    hold = Hold(Reply(vector("1")))
-    fake.answers(hold)
-    reports = [two.begin("/system/metrics", DAY) for _ in range(5)]
-    hold.wait_held(2)
-    for _ in range(3):
-        assert two.get("/-/healthy").status == 200
-        assert two.get("/system/metrics", auth=None).status == 401
-    hold.release()
-    answers = [report.answer() for report in reports]
-    assert {answer.status for answer in answers} <= {200, 503}
-    assert any(answer.status == 200 for answer in answers)
-    for report in reports:
-        report.close()
-
-
 def test_one_worker_is_enough_for_a_report(start):
     app = start({"OSCAR_METRICS_WORKERS": 1})
     assert app.summary(DAY).status == 200

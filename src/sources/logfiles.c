@@ -539,7 +539,8 @@ struct job *logfiles_start(const struct source_context *context, const char *glo
     files->usage = usage;
     files->status = status;
     files->tally = tally;
-    files->countries = geoip_reader_new(context->geoip);
+    /* Exposed requests give no countries: rows by country would only be more of them. */
+    files->countries = geoip_reader_new(rules->kind == LOGLINE_REQUESTS ? context->geoip : NULL);
     files->block_bytes = context->remembered ? cache_limit(context->remembered) / BLOCK_SHARE : 0;
     files->whole = whole_hours(context->start, context->end);
     files->set = logset_new(context->arena, globs);

@@ -1,4 +1,5 @@
 """Fixtures of all tests. `start` gives a program for one test, `start_shared` for all tests of a file."""
+import os
 import pathlib
 import shutil
 import sys
@@ -15,6 +16,11 @@ from harness.fake_prometheus import FakePrometheus  # noqa: E402
 
 def pytest_report_header():
     return f"program: {BINARY}"
+
+
+def pytest_sessionstart():
+    if not os.access(BINARY, os.X_OK):
+        pytest.exit(f"{BINARY} is not there: build it, or name another one by OSCAR_METRICS", returncode=2)
 
 
 # The tests of these files mean the same through FastCGI and through plain CGI; all others are about FastCGI.

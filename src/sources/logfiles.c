@@ -58,7 +58,7 @@ struct logfiles {
     struct job job;
     const struct source_context *context;
     struct logline_rules rules;
-    struct timezone_cache zone;
+    struct logline_times times;
     struct usage *usage;
     struct source_status *status;
     struct logfiles_tally *tally;
@@ -535,7 +535,7 @@ struct job *logfiles_start(const struct source_context *context, const char *glo
     files->job.ops = &ops;
     files->context = context;
     files->rules = *rules;
-    files->rules.zone = &files->zone;
+    files->rules.times = &files->times;
     files->usage = usage;
     files->status = status;
     files->tally = tally;

@@ -6,10 +6,12 @@
 #include <json-c/json.h>
 #include <string.h>
 
+#include "util/json.h"
+
 #define PREFIX  "[GIN-EXECUTIONS-LOGGER]"
 #define EXPOSED "/system/services/"
 
-enum { FIELDS_MAX = 8, JSON_DEPTH = 16, TIME_MAX = 64, BRACKET_MAX = 64 };
+enum { FIELDS_MAX = 8, TIME_MAX = 64, BRACKET_MAX = 64 };
 
 static const char *const result_names[LOGLINE_RESULTS] = {
     [LOGLINE_COUNTS] = "counts",       [LOGLINE_NO_PREFIX] = "no_prefix", [LOGLINE_FIELDS] = "fields",
@@ -67,16 +69,21 @@ bool logline_piece(struct text line, struct logline_piece *out)
     return !out->continues || timestamp_parse(word, &time);
 }
 
+static bool parse_rfc3339(const struct logline_rules *rules, struct text text, struct instant *out)
+{
+    struct minute_cache none = {.filled = false};
+
+    return timestamp_parse_cached(text, rules->times ? &rules->times->minute : &none, out);
+}
+
 /* Cuts a container runtime's prefix, CRI's or kubectl's. False, and nothing is cut, when there is none. */
-static bool take_runtime_prefix(struct text *line, struct instant *time)
+static bool take_runtime_prefix(const struct logline_rules *rules, struct text *line, struct instant *time)
 {
     struct text rest = *line, word;
     struct logline_piece piece;
-    struct timestamp stamp;
 
-    if (!is_digit(rest) || !take_word(&rest, &word) || !timestamp_parse(word, &stamp))
+    if (!is_digit(rest) || !take_word(&rest, &word) || !parse_rfc3339(rules, word, time))
         return false;
-    *time = stamp.instant;
     take_stream(&rest, &piece);
     *line = rest;
     return true;
@@ -85,15 +92,10 @@ static bool take_runtime_prefix(struct text *line, struct instant *time)
 /* The time of the manager's lines, in either of its forms. */
 static bool parse_own_time(const struct logline_rules *rules, struct text text, struct instant *out)
 {
-    struct timestamp stamp;
-
     if (text.length > 4 && text.data[4] == '/')
-        return rules->zone ? timestamp_parse_gin_cached(text, rules->zone, out)
-                           : timestamp_parse_gin(text, out);
-    if (!timestamp_parse(text, &stamp))
-        return false;
-    *out = stamp.instant;
-    return true;
+        return rules->times ? timestamp_parse_gin_cached(text, &rules->times->zone, out)
+                            : timestamp_parse_gin(text, out);
+    return parse_rfc3339(rules, text, out);
 }
 
 /* StartUTC comes in RFC 3339 or in the common log format. */
@@ -249,11 +251,9 @@ static enum logline_result parse_nginx(struct text line, struct logline_event *e
 /* The string behind `key`; data == NULL when there is none. It lives as long as the object. */
 static struct text json_text(struct json_object *object, const char *key)
 {
-    struct json_object *value;
+    struct text text;
 
-    if (!json_object_object_get_ex(object, key, &value) || !json_object_is_type(value, json_type_string))
-        return (struct text){NULL, 0};
-    return (struct text){json_object_get_string(value), (size_t)json_object_get_string_len(value)};
+    return json_string(json_member(object, key), &text) ? text : (struct text){NULL, 0};
 }
 
 /* Moves a text into room that lives as long as the event; what does not fit is dropped whole. */
@@ -279,37 +279,16 @@ static bool contains(struct text text, const char *needle)
     return false;
 }
 
-/* NULL when the text is not one JSON object. json-c ends a key at \u0000, so that another key could take its
- * place: no controller writes that. */
-static struct json_object *parse_json(struct text text)
-{
-    struct json_tokener *tokener;
-    struct json_object *object = NULL;
-
-    if (text.length > INT32_MAX || contains(text, "\\u0000"))
-        return NULL;
-    tokener = json_tokener_new_ex(JSON_DEPTH);
-    if (tokener == NULL)
-        return NULL;
-    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-    object = json_tokener_parse_ex(tokener, text.data, (int)text.length);
-    if (json_tokener_get_error(tokener) != json_tokener_success ||
-        !json_object_is_type(object, json_type_object)) {
-        json_object_put(object);
-        object = NULL;
-    }
-    json_tokener_free(tokener);
-    return object;
-}
-
 static enum logline_result parse_traefik(struct text line, struct logline_event *event)
 {
-    struct json_object *object = parse_json(line);
+    struct json_object *object = json_read(line);
     enum logline_result result;
     struct text path;
 
-    if (object == NULL)
+    if (!json_object_is_type(object, json_type_object)) {
+        json_object_put(object);
         return LOGLINE_FIELDS;
+    }
     if (!event->timed)
         event->timed = parse_traefik_time(json_text(object, "StartUTC"), &event->time) ||
                        parse_traefik_time(json_text(object, "time"), &event->time);
@@ -339,7 +318,7 @@ static enum logline_result parse_exposed(struct text line, struct logline_event 
 enum logline_result logline_parse(const struct logline_rules *rules, struct text line,
                                   const struct instant *written, struct logline_event *event)
 {
-    event->timed = take_runtime_prefix(&line, &event->time);
+    event->timed = take_runtime_prefix(rules, &line, &event->time);
     if (written) {
         event->timed = true;
         event->time = *written;
@@ -361,7 +340,7 @@ bool logline_might_count(const struct logline_rules *rules, struct text beginnin
 {
     struct instant time;
 
-    take_runtime_prefix(&beginning, &time);
+    take_runtime_prefix(rules, &beginning, &time);
     if (rules->kind == LOGLINE_EXPOSED)
         return contains(beginning, EXPOSED);
     return text_starts(beginning, PREFIX);

@@ -14,10 +14,16 @@ enum logline_kind {
     LOGLINE_EXPOSED,  /* of the ingress controller: ingress-nginx or Traefik, told apart by the line */
 };
 
+/* What was found out about the times of the lines before. Zeroed at first; one thread at a time. */
+struct logline_times {
+    struct timezone_cache zone;
+    struct minute_cache minute;
+};
+
 struct logline_rules {
     enum logline_kind kind;
     const char *services_namespace; /* OSCAR_SERVICES_NAMESPACE */
-    struct timezone_cache *zone;    /* the caller's, for many lines with the older time; NULL: none */
+    struct logline_times *times;    /* the caller's, for many lines in order; NULL: none */
 };
 
 enum logline_result {

@@ -8,19 +8,9 @@ static unsigned char lower(char c)
     return (unsigned char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
 }
 
-static bool is_space(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
 struct text text_of(const char *string)
 {
     return (struct text){string, string ? strlen(string) : 0};
-}
-
-bool text_equal(struct text a, struct text b)
-{
-    return a.length == b.length && (a.length == 0 || memcmp(a.data, b.data, a.length) == 0);
 }
 
 bool text_is(struct text a, const char *string)
@@ -31,13 +21,6 @@ bool text_is(struct text a, const char *string)
 bool text_is_nocase(struct text a, const char *string)
 {
     return text_compare_nocase(a, text_of(string)) == 0;
-}
-
-bool text_starts(struct text a, const char *prefix)
-{
-    size_t length = strlen(prefix);
-
-    return a.length >= length && memcmp(a.data, prefix, length) == 0;
 }
 
 static int compare_lengths(struct text a, struct text b)
@@ -59,34 +42,6 @@ int text_compare_nocase(struct text a, struct text b)
         if (lower(a.data[i]) != lower(b.data[i]))
             return lower(a.data[i]) < lower(b.data[i]) ? -1 : 1;
     return compare_lengths(a, b);
-}
-
-struct text text_trim(struct text a)
-{
-    while (a.length > 0 && is_space(a.data[0]))
-        a = text_skip(a, 1);
-    while (a.length > 0 && is_space(a.data[a.length - 1]))
-        a.length--;
-    return a;
-}
-
-struct text text_skip(struct text a, size_t n)
-{
-    return (struct text){a.data + n, a.length - n};
-}
-
-struct text text_cut(struct text *rest, char separator)
-{
-    struct text head = *rest;
-    const char *at = head.length ? memchr(head.data, separator, head.length) : NULL;
-
-    if (at == NULL) {
-        *rest = (struct text){NULL, 0};
-        return head;
-    }
-    head.length = (size_t)(at - head.data);
-    *rest = text_skip(*rest, head.length + 1);
-    return head;
 }
 
 static bool is_name_end(char c)

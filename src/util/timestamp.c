@@ -181,6 +181,37 @@ static int64_t local_seconds(const struct civil *c)
     return mktime(&local);
 }
 
+/* The rest of a time whose minute is known: "05.123Z". */
+static bool parse_in_minute(struct text text, int64_t minute, struct instant *out)
+{
+    struct cursor c = {text, false};
+    int second = take_number(&c, 2);
+    int32_t fraction = take_fraction(&c);
+
+    if (c.failed || second > 59 || c.rest.length != 1 || c.rest.data[0] != 'Z')
+        return false;
+    *out = (struct instant){minute + second, fraction};
+    return true;
+}
+
+bool timestamp_parse_cached(struct text text, struct minute_cache *cache, struct instant *out)
+{
+    const size_t length = sizeof(cache->minute);
+    struct timestamp whole;
+
+    if (cache->filled && text.length > length && memcmp(text.data, cache->minute, length) == 0 &&
+        parse_in_minute(text_skip(text, length), cache->seconds, out))
+        return true;
+    if (!timestamp_parse(text, &whole))
+        return false;
+    *out = whole.instant;
+    cache->filled = whole.offset == 0;
+    cache->seconds =
+        whole.instant.seconds - whole.instant.seconds % 60 - (whole.instant.seconds % 60 < 0 ? 60 : 0);
+    memcpy(cache->minute, text.data, length);
+    return true;
+}
+
 bool timestamp_parse_gin(struct text text, struct instant *out)
 {
     struct timezone_cache once = {0};

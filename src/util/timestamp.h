@@ -42,6 +42,15 @@ struct timezone_cache {
 };
 bool timestamp_parse_gin_cached(struct text text, struct timezone_cache *cache, struct instant *out);
 
+/* timestamp_parse() for many lines in order: of a time within the same minute as the last one, in UTC, only
+ * the seconds are read. Zeroed at first; one thread at a time. */
+struct minute_cache {
+    char minute[17]; /* "2026-01-01T00:00:" */
+    bool filled;
+    int64_t seconds;
+};
+bool timestamp_parse_cached(struct text text, struct minute_cache *cache, struct instant *out);
+
 /* "12/Jan/2026:10:00:00 +0000", the time of the common log format. */
 bool timestamp_parse_clf(struct text text, struct instant *out);
 

@@ -209,6 +209,8 @@ static const struct row exposed_lines[] = {
     /* Traefik */
     {LINE(JSON("\"RequestPath\":\"/system/services/nb/exposed/lab\"")), LOGLINE_COUNTS, "nb", "", "",
      USAGE_EXPOSED, __LINE__},
+    {LINE(JSON("\"RequestPath\":\"/system/services/nb/exposed\",\"UA\":\"a\\u0000 and a\\\\u0000\"")),
+     LOGLINE_COUNTS, "nb", "", "", USAGE_EXPOSED, __LINE__}, /* callers choose what they are called */
     {LINE(JSON("\"RequestPath\":\"\\/system\\/services\\/n\\u0062\\/exposed\"")), LOGLINE_COUNTS, "nb", "",
      "", USAGE_EXPOSED, __LINE__},
     {LINE(JSON("\"RequestPath\":\"/system/services/nb/exposed\"") "\r"), LOGLINE_COUNTS, "nb", "", "",

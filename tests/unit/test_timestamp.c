@@ -65,6 +65,31 @@ static void rfc3339_accepts_and_refuses(void **state)
     }
 }
 
+static void times_of_one_minute_are_read_the_same(void **state)
+{
+    static const char *const texts[] = {
+        "2026-05-01T10:00:00Z",      "2026-05-01T10:00:59.999999999Z", "2026-05-01T10:00:60Z",
+        "2026-05-01T10:00:01+02:00", "2026-05-01T10:00:02Z",           "2026-05-01T10:00:0xZ",
+        "2026-05-01T10:00:03.Z",     "2026-05-01T10:00:03Zx",          "2026-05-01T10:00:",
+        "2026-05-01T10:01:00Z",      "1969-12-31T23:59:30Z",           "1969-12-31T23:59:31.5Z",
+        "2026-05-01T10:00:00+00:00", "2026-05-01T10:00:07Z",           "2026-05-01T10:00:08-00:01",
+        "2026-02-30T10:00:00Z",      "2026-02-30T10:00:01Z",
+    };
+    struct minute_cache cache = {.filled = false};
+
+    (void)state;
+    for (size_t round = 0; round < 2; round++)
+        for (size_t i = 0; i < COUNT_OF(texts); i++) {
+            struct instant cached = {0, 0};
+            struct timestamp whole = {{0, 0}, 0};
+
+            assert_int_equal(timestamp_parse_cached(text_of(texts[i]), &cache, &cached),
+                             timestamp_parse(text_of(texts[i]), &whole));
+            if (instant_compare(cached, whole.instant) != 0)
+                fail_msg("%s", texts[i]);
+        }
+}
+
 static void echo_is_the_same_instant_in_the_same_offset(void **state)
 {
     static const struct {
@@ -181,6 +206,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rfc3339_accepts_and_refuses),
+        cmocka_unit_test(times_of_one_minute_are_read_the_same),
         cmocka_unit_test(echo_is_the_same_instant_in_the_same_offset),
         cmocka_unit_test(log_forms),
         cmocka_unit_test(older_lines_are_read_in_the_zone_that_was_set),

@@ -503,8 +503,8 @@ static void the_beginning_of_a_long_line_tells_whether_it_could_count(void **sta
 
 static void a_cache_of_the_zone_changes_nothing(void **state)
 {
-    struct timezone_cache zone = {0};
-    const struct logline_rules cached = {LOGLINE_REQUESTS, "oscar-svc", &zone};
+    struct logline_times times = {0};
+    const struct logline_rules cached = {LOGLINE_REQUESTS, "oscar-svc", &times};
 
     (void)state;
     assert_true(timezone_use("Europe/Madrid"));

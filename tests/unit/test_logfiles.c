@@ -209,6 +209,22 @@ static void pieces_of_a_line_are_joined_by_stream(void **state)
     assert_int_equal(reading_count(f, NULL), 3);
 }
 
+/* The joined line is of the hour before the cut one; what is read again for that ends between its pieces. */
+static void pieces_across_the_end_of_an_hour_are_no_tail(void **state)
+{
+    struct fixture *f = *state;
+
+    f->context.end = (struct instant){START + 5400, 0};
+    folder_put(f, "a.log",
+               FIRST CRI("00:59:59.9", "stderr", "P", "[GIN-EXECUTIONS-LOGGER] ?" FIELDS("joined"))
+                   CRI("01:00:00", "stdout", "F", "[GIN-EXECUTIONS-LOGGER] ?" FIELDS("between"))
+                       CRI("01:00:01", "stderr", "F", "2"));
+    reading_run(f, "a.log");
+    assert_ok(f);
+    assert_int_equal(reading_count(f, "joined"), 1);
+    assert_int_equal(reading_count(f, "between"), 1);
+}
+
 static void joined_lines_are_limited_too(void **state)
 {
     struct fixture *f = *state;
@@ -421,6 +437,7 @@ int main(void)
         TEST(long_lines_that_cannot_count_are_no_loss),
         TEST(long_access_lines_are_judged_by_their_path),
         TEST(pieces_of_a_line_are_joined_by_stream),
+        TEST(pieces_across_the_end_of_an_hour_are_no_tail),
         TEST(joined_lines_are_limited_too),
         TEST(pieces_do_not_reach_into_the_next_file),
         TEST(a_last_line_without_its_end_counts_when_nobody_writes_any_more),
@@ -441,6 +458,7 @@ int main(void)
         TEST_REMEMBERING(long_lines_that_cannot_count_are_no_loss),
         TEST_REMEMBERING(long_access_lines_are_judged_by_their_path),
         TEST_REMEMBERING(pieces_of_a_line_are_joined_by_stream),
+        TEST_REMEMBERING(pieces_across_the_end_of_an_hour_are_no_tail),
         TEST_REMEMBERING(joined_lines_are_limited_too),
         TEST_REMEMBERING(pieces_do_not_reach_into_the_next_file),
         TEST_REMEMBERING(a_last_line_without_its_end_counts_when_nobody_writes_any_more),

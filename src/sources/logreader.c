@@ -233,14 +233,26 @@ static enum logreader_item without_end(struct logreader *reader, struct text *li
     return LOGREADER_TAIL;
 }
 
+/* A file that was emptied under a writer that goes on at its old place begins with a hole. */
+static void skip_hole(struct logreader *reader)
+{
+    if (reader->dropping)
+        return;
+    while (reader->start < reader->filled && reader->buffer[reader->start] == '\0')
+        reader->start++;
+    if (reader->scanned < reader->start)
+        reader->scanned = reader->start;
+}
+
 enum logreader_item logreader_next(struct logreader *reader, struct text *line)
 {
     for (;;) {
-        char *from = reader->buffer + reader->scanned;
-        char *end = memchr(from, '\n', reader->filled - reader->scanned);
         bool dropped = reader->dropping;
+        const char *end;
         size_t length;
 
+        skip_hole(reader);
+        end = memchr(reader->buffer + reader->scanned, '\n', reader->filled - reader->scanned);
         if (end == NULL)
             return without_end(reader, line);
         length = (size_t)(end - reader->buffer) - reader->start;

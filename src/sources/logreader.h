@@ -11,7 +11,7 @@
 enum { LOGREADER_LINE_MAX = 64 * 1024 }; /* bytes of a line, its end not counted */
 
 enum logreader_item {
-    LOGREADER_LINE, /* a line, without its end */
+    LOGREADER_LINE, /* a line, without its end and without the NULs that it begins with */
     LOGREADER_LONG, /* the first LOGREADER_LINE_MAX bytes of a longer line, the rest of which is dropped */
     LOGREADER_TAIL, /* what stands behind the last line end of a file that was read to its end */
     LOGREADER_MORE, /* bytes were read: call again (and a good moment to pause) */

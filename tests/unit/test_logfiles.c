@@ -110,15 +110,31 @@ static void a_file_is_read_once_whatever_its_names(void **state)
     assert_int_equal(f->tally.files, 1);
 }
 
-static void nul_bytes_are_part_of_a_line(void **state)
+static void nul_bytes_before_a_line_are_a_hole(void **state)
 {
     struct fixture *f = *state;
 
-    folder_write(f, "a.log", 0, TEXT_LITERAL("\0\0\n" FIRST "\0" FIRST "\0\0"));
+    folder_write(f, "a.log", 0, TEXT_LITERAL("\0\0\n" FIRST "\0" FIRST "x\0" FIRST "\0\0"));
     reading_run(f, "a.log");
     assert_ok(f);
-    assert_int_equal(reading_count(f, NULL), 1);
+    assert_int_equal(reading_count(f, NULL), 2);
     assert_int_equal(f->tally.lines, 4);
+}
+
+/* "copytruncate" under a writer that does not append: it goes on at the place where it was. */
+static void the_line_behind_a_long_hole_counts(void **state)
+{
+    struct fixture *f = *state;
+
+    folder_put(f, "a.log", "");
+    folder_cut(f, "a.log", 1000000);
+    folder_append(f, "a.log", FIRST AT("01:00:00", "x"));
+    f->context.start = (struct instant){START, 0};
+    f->context.end = (struct instant){START + 5400, 0};
+    reading_run(f, "a.log");
+    assert_ok(f);
+    assert_int_equal(reading_count(f, NULL), 2);
+    assert_int_equal(f->tally.lines, 2);
 }
 
 /* ---- lines ---- */
@@ -432,7 +448,8 @@ int main(void)
         TEST(exposed_requests_are_read),
         TEST(start_and_end_are_inclusive_to_the_nanosecond),
         TEST(a_file_is_read_once_whatever_its_names),
-        TEST(nul_bytes_are_part_of_a_line),
+        TEST(nul_bytes_before_a_line_are_a_hole),
+        TEST(the_line_behind_a_long_hole_counts),
         TEST(lines_up_to_64_kib_count),
         TEST(long_lines_that_cannot_count_are_no_loss),
         TEST(long_access_lines_are_judged_by_their_path),
@@ -453,7 +470,8 @@ int main(void)
         TEST_REMEMBERING(exposed_requests_are_read),
         TEST_REMEMBERING(start_and_end_are_inclusive_to_the_nanosecond),
         TEST_REMEMBERING(a_file_is_read_once_whatever_its_names),
-        TEST_REMEMBERING(nul_bytes_are_part_of_a_line),
+        TEST_REMEMBERING(nul_bytes_before_a_line_are_a_hole),
+        TEST_REMEMBERING(the_line_behind_a_long_hole_counts),
         TEST_REMEMBERING(lines_up_to_64_kib_count),
         TEST_REMEMBERING(long_lines_that_cannot_count_are_no_loss),
         TEST_REMEMBERING(long_access_lines_are_judged_by_their_path),

@@ -139,6 +139,18 @@ def test_a_service_of_one_owner(app):
     assert sync("unknown", "alice@egi.eu") == 0
 
 
+def test_a_service_of_one_owner_says_what_the_inventory_could_not(start, folder):
+    logdata.write(folder / "x.log", logdata.REQUESTS_BEGIN, request(T, "/run/shared"))
+    app = start({"OSCAR_METRICS_LOG_FILES": folder / "x.log"})
+    answer = app.service("shared", f"{DAY}&owner=cluster_admin&metric=requests-sync-per-service")
+    assert answer.json()["value"] == 0
+    assert [(source["name"], source["status"]) for source in answer.json()["sources"]] == \
+        [("service-inventory", "missing"), ("request-logs", "ok")]
+    hours, *counts = app.service("shared", f"{DAY}&owner=cluster_admin").json()["metrics"][1:]
+    assert [source["name"] for source in hours["sources"]] == ["prometheus"]
+    assert all(metric["sources"][0]["name"] == "service-inventory" for metric in counts)
+
+
 def test_hours_of_one_owner_are_those_of_its_namespace(app, shared_fake):
     shared_fake.forget()
     app.summary(f"{DAY}&owner=alice@egi.eu")

@@ -55,6 +55,25 @@ bool logreader_is_gzip(int fd)
            magic[1] == 0x8b;
 }
 
+bool logreader_is_packed_otherwise(int fd)
+{
+    /* xz, zstd, lz4, bzip2, zip, compress */
+    static const char *const magics[] = {"\xfd"
+                                         "7zXZ",
+                                         "\x28\xb5\x2f\xfd",
+                                         "\x04\x22\x4d\x18",
+                                         "BZh",
+                                         "PK\x03\x04",
+                                         "\x1f\x9d"};
+    char bytes[8];
+    ssize_t length = pread(fd, bytes, sizeof(bytes), 0);
+
+    for (size_t i = 0; length > 0 && i < sizeof(magics) / sizeof(magics[0]); i++)
+        if (text_starts((struct text){bytes, (size_t)length}, magics[i]))
+            return true;
+    return false;
+}
+
 static void finish(struct logreader *reader, enum logreader_end end)
 {
     reader->ended = true;

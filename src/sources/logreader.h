@@ -35,6 +35,9 @@ void logreader_free(struct logreader *reader); /* NULL is allowed */
 /* True when the file begins as gzip does. */
 bool logreader_is_gzip(int fd);
 
+/* True when it begins as those of other compressors do: read as lines it would seem to be empty. */
+bool logreader_is_packed_otherwise(int fd);
+
 /* Begins with a file; the descriptor stays the caller's. Of a plain file the bytes from offset `from` to
  * `size` are read, a gzip file (with `from` 0) is read to its end. */
 void logreader_open(struct logreader *reader, int fd, bool gzip, int64_t from, int64_t size);

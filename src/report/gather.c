@@ -1,6 +1,7 @@
 /* The plan (a mask of sources), and the one loop that runs it. */
 #include "report/gather.h"
 
+#include <inttypes.h>
 #include <poll.h>
 
 #include "net/fetch.h"
@@ -192,6 +193,28 @@ static void settle_countries(const struct source_context *context, struct report
     }
 }
 
+/* Lines that nobody can give to one owner are in no owner's report: the one they may be missing from says so.
+ */
+static void settle_scope(struct report *report)
+{
+    const struct usage_row *rows = usage_rows(report->usage);
+    uint64_t doubtful[SOURCE_COUNT] = {0};
+
+    for (size_t i = 0; i < usage_row_count(report->usage); i++) {
+        struct text service = usage_string(report->usage, rows[i].service);
+
+        if ((report->question.kind != REPORT_SERVICE || text_equal(service, report->question.service)) &&
+            scope_doubts(&report->scope, usage_string(report->usage, rows[i].namespace), service))
+            doubtful[rows[i].type == USAGE_EXPOSED ? SOURCE_EXPOSED : SOURCE_REQUESTS] += rows[i].count;
+    }
+    for (size_t i = 0; i < SOURCE_COUNT; i++)
+        if (doubtful[i] > 0)
+            status_note(report->sources[i], STATUS_PARTIAL,
+                        "not counted, because their lines name no namespace and services of several have the "
+                        "name: requests: %" PRIu64,
+                        doubtful[i]);
+}
+
 bool gather(const struct source_context *context, unsigned mask, int client, struct report *report)
 {
     struct jobs jobs = {0};
@@ -203,5 +226,6 @@ bool gather(const struct source_context *context, unsigned mask, int client, str
         return false;
     if (mask >> SOURCE_COUNTRIES & 1)
         settle_countries(context, report);
+    settle_scope(report);
     return true;
 }

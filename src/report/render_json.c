@@ -213,13 +213,21 @@ static json *metric_value(const struct report *report, const struct view_item *i
     return NULL;
 }
 
+/* Which lines are an owner's, the inventory tells. */
+static unsigned sources_of(const struct report *report, enum metric metric)
+{
+    bool by_inventory = report->scope.namespace.length > 0 && !metric_is_hours(metric);
+
+    return metric_sources(metric) | (by_inventory ? 1u << SOURCE_INVENTORY : 0);
+}
+
 static void add_value(json *out, const struct report *report, const struct view_item *item,
                       enum metric metric)
 {
     json_object_object_add(out, "value", metric_value(report, item, metric));
     if (metric_is_hours(metric))
         json_object_object_add(out, "unit", json_object_new_string("hours"));
-    json_object_object_add(out, "sources", json_sources(report, metric_sources(metric)));
+    json_object_object_add(out, "sources", json_sources(report, sources_of(report, metric)));
 }
 
 static json *service(struct arena *arena, const struct report *report)

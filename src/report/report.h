@@ -28,7 +28,7 @@ struct report {
     struct hours hours;
     struct usage *usage; /* owned; report_free() */
     /* Which sources fed the report, and what each of them could not see. NULL: it was not asked. */
-    const struct source_status *sources[SOURCE_COUNT];
+    struct source_status *sources[SOURCE_COUNT];
 };
 
 void report_free(struct report *report);

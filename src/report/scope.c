@@ -3,8 +3,8 @@
 
 #include "sources/inventory.h"
 
-/* The only namespace in which a service of that name is active; empty when there is none or more than one. */
-static struct text home_of(const struct inventory *inventory, struct text service)
+/* The place of the first active service of that name, or of where it would be. */
+static size_t place_of(const struct inventory *inventory, struct text service)
 {
     size_t low = 0, high = inventory->count;
 
@@ -16,18 +16,45 @@ static struct text home_of(const struct inventory *inventory, struct text servic
         else
             high = middle;
     }
-    if (low == inventory->count || !text_equal(inventory->services[low].name, service))
+    return low;
+}
+
+static bool is_called(const struct inventory *inventory, size_t at, struct text service)
+{
+    return at < inventory->count && text_equal(inventory->services[at].name, service);
+}
+
+/* The only namespace in which a service of that name is active; empty when there is none or more than one. */
+static struct text home_of(const struct inventory *inventory, struct text service)
+{
+    size_t at = place_of(inventory, service);
+
+    if (!is_called(inventory, at, service) || is_called(inventory, at + 1, service))
         return (struct text){NULL, 0};
-    if (low + 1 < inventory->count && text_equal(inventory->services[low + 1].name, service))
-        return (struct text){NULL, 0};
-    return inventory->services[low].namespace;
+    return inventory->services[at].namespace;
 }
 
 bool scope_sees(const struct scope *scope, struct text namespace, struct text service)
 {
     if (scope->namespace.length == 0)
         return true;
-    if (namespace.length == 0 && scope->inventory)
-    namespace = home_of(scope->inventory, service);
-    return text_equal(namespace, scope->namespace);
+    if (namespace.length > 0 || scope->inventory == NULL)
+        return text_equal(namespace, scope->namespace);
+    return text_equal(home_of(scope->inventory, service), scope->namespace);
+}
+
+bool scope_doubts(const struct scope *scope, struct text namespace, struct text service)
+{
+    const struct inventory *inventory = scope->inventory;
+    size_t at;
+
+    if (scope->namespace.length == 0 || namespace.length > 0 || inventory == NULL)
+        return false;
+    at = place_of(inventory, service);
+    if (!is_called(inventory, at + 1, service))
+        return false;
+    for (; is_called(inventory, at, service); at++)
+        if (text_equal(inventory->services[at].namespace, scope->namespace))
+            return true;
+    return false;
 }

@@ -19,4 +19,7 @@ struct scope {
  * report. */
 bool scope_sees(const struct scope *scope, struct text namespace, struct text service);
 
+/* Such a line is left out though it may belong to the scope. */
+bool scope_doubts(const struct scope *scope, struct text namespace, struct text service);
+
 #endif

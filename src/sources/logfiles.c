@@ -238,12 +238,15 @@ static void note_unfinished(struct logfiles *files, const struct logfile *file)
         status_note(files->status, STATUS_PARTIAL, "%s ends in an unfinished line", file->path);
 }
 
-/* Where a plain file ends inside the line, that is no part of a block: it may go on. */
+/* Where a plain file ends inside the line, that is no part of a block: it may go on. A block's content does
+ * not end inside a line: where a cut hour's part of it does, the line is of another hour. */
 static void take_line(struct logfiles *files, const struct pass *pass, const struct logscan_line *line,
                       bool is_long)
 {
     const struct pass all = {.kind = PASS_ALL};
 
+    if (line->tail && !files->now.file->gzip && pass->kind == PASS_HOUR)
+        return;
     if (line->tail && !is_settled(files, files->now.file)) {
         note_unfinished(files, files->now.file);
         return;

@@ -55,6 +55,25 @@ bool logreader_is_gzip(int fd)
            magic[1] == 0x8b;
 }
 
+bool logreader_is_packed_otherwise(int fd)
+{
+    /* xz, zstd, lz4, bzip2, zip, compress */
+    static const char *const magics[] = {"\xfd"
+                                         "7zXZ",
+                                         "\x28\xb5\x2f\xfd",
+                                         "\x04\x22\x4d\x18",
+                                         "BZh",
+                                         "PK\x03\x04",
+                                         "\x1f\x9d"};
+    char bytes[8];
+    ssize_t length = pread(fd, bytes, sizeof(bytes), 0);
+
+    for (size_t i = 0; length > 0 && i < sizeof(magics) / sizeof(magics[0]); i++)
+        if (text_starts((struct text){bytes, (size_t)length}, magics[i]))
+            return true;
+    return false;
+}
+
 static void finish(struct logreader *reader, enum logreader_end end)
 {
     reader->ended = true;
@@ -233,14 +252,26 @@ static enum logreader_item without_end(struct logreader *reader, struct text *li
     return LOGREADER_TAIL;
 }
 
+/* A file that was emptied under a writer that goes on at its old place begins with a hole. */
+static void skip_hole(struct logreader *reader)
+{
+    if (reader->dropping)
+        return;
+    while (reader->start < reader->filled && reader->buffer[reader->start] == '\0')
+        reader->start++;
+    if (reader->scanned < reader->start)
+        reader->scanned = reader->start;
+}
+
 enum logreader_item logreader_next(struct logreader *reader, struct text *line)
 {
     for (;;) {
-        char *from = reader->buffer + reader->scanned;
-        char *end = memchr(from, '\n', reader->filled - reader->scanned);
         bool dropped = reader->dropping;
+        const char *end;
         size_t length;
 
+        skip_hole(reader);
+        end = memchr(reader->buffer + reader->scanned, '\n', reader->filled - reader->scanned);
         if (end == NULL)
             return without_end(reader, line);
         length = (size_t)(end - reader->buffer) - reader->start;

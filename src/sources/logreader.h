@@ -11,7 +11,7 @@
 enum { LOGREADER_LINE_MAX = 64 * 1024 }; /* bytes of a line, its end not counted */
 
 enum logreader_item {
-    LOGREADER_LINE, /* a line, without its end */
+    LOGREADER_LINE, /* a line, without its end and without the NULs that it begins with */
     LOGREADER_LONG, /* the first LOGREADER_LINE_MAX bytes of a longer line, the rest of which is dropped */
     LOGREADER_TAIL, /* what stands behind the last line end of a file that was read to its end */
     LOGREADER_MORE, /* bytes were read: call again (and a good moment to pause) */
@@ -34,6 +34,9 @@ void logreader_free(struct logreader *reader); /* NULL is allowed */
 
 /* True when the file begins as gzip does. */
 bool logreader_is_gzip(int fd);
+
+/* True when it begins as those of other compressors do: read as lines it would seem to be empty. */
+bool logreader_is_packed_otherwise(int fd);
 
 /* Begins with a file; the descriptor stays the caller's. Of a plain file the bytes from offset `from` to
  * `size` are read, a gzip file (with `from` 0) is read to its end. */

@@ -21,6 +21,7 @@ enum {
     OPENED_A_STEP = 64,
     PROBLEMS_MAX = 64,
     NOT_A_FILE = -1, /* among the errnos of problems */
+    NOT_GZIP = -2,
     COMPARED_AT_ONCE = 4096
 };
 
@@ -208,6 +209,8 @@ static void open_name(struct logset *set, const char *path)
         /* It was renamed between the two. */
     } else if (!S_ISREG(file.st_mode)) {
         add_problem(set, path, NOT_A_FILE);
+    } else if (logreader_is_packed_otherwise(fd)) {
+        add_problem(set, path, NOT_GZIP);
     } else {
         add_file(set, path, fd, &file);
         return;
@@ -241,6 +244,10 @@ static void note_problem(struct source_status *status, enum status_level level, 
 
     if (problem->error == NOT_A_FILE) {
         status_note(status, level, "%s is not a regular file", problem->path);
+        return;
+    }
+    if (problem->error == NOT_GZIP) {
+        status_note(status, level, "%s is compressed, but not by gzip", problem->path);
         return;
     }
     status_note(status, level, "cannot open %s: %s", problem->path,

@@ -129,6 +129,26 @@ def test_breakdowns_of_one_owner_add_up(app, owner):
     assert [item["key"] for item in items] == users
 
 
+def test_requests_that_may_be_an_owners_are_said(start, folder):
+    for path in ("both.yaml", "oscar-svc-alice/both.yaml", "oscar-svc-paul/his.yaml"):
+        (folder / "services" / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "services" / path).write_text(DEFINITIONS[path])
+    logdata.write(folder / "x.log", logdata.REQUESTS_BEGIN, request(T, "/run/both"), request(T, "/job/both"),
+                  request(T, "/run/his"), request(T, "/run/both", "u", "both", "oscar-svc"))
+    app = start({"OSCAR_METRICS_LOG_FILES": folder / "x.log", "OSCAR_METRICS_SERVICES_DIR": folder / "services"})
+
+    def said(path, owner):
+        answer = app.get(path, f"{DAY}&owner={owner}&group_by=service&metric=requests-sync-per-service")
+        return answer.source("request-logs").get("notes", "")
+
+    for path in ("", "/breakdown", "/both"):
+        for owner in ("alice@egi.eu", "cluster_admin"):
+            assert said("/system/metrics" + path, owner).endswith("requests: 2")
+        assert said("/system/metrics" + path, "paul@egi.eu") == ""
+    assert said("/system/metrics/his", "alice@egi.eu") == ""
+    assert app.summary(DAY).source("request-logs")["status"] == "ok"
+
+
 def test_a_service_of_one_owner(app):
     def sync(service, owner):
         query = f"{DAY}&metric=requests-sync-per-service&owner={owner}"
@@ -137,6 +157,18 @@ def test_a_service_of_one_owner(app):
     assert (sync("mine", "alice@egi.eu"), sync("mine", "Zoe@egi.eu")) == (2, 1)
     assert sync("gone", "alice@egi.eu") == 1, "deleted services too"
     assert sync("unknown", "alice@egi.eu") == 0
+
+
+def test_a_service_of_one_owner_says_what_the_inventory_could_not(start, folder):
+    logdata.write(folder / "x.log", logdata.REQUESTS_BEGIN, request(T, "/run/shared"))
+    app = start({"OSCAR_METRICS_LOG_FILES": folder / "x.log"})
+    answer = app.service("shared", f"{DAY}&owner=cluster_admin&metric=requests-sync-per-service")
+    assert answer.json()["value"] == 0
+    assert [(source["name"], source["status"]) for source in answer.json()["sources"]] == \
+        [("service-inventory", "missing"), ("request-logs", "ok")]
+    hours, *counts = app.service("shared", f"{DAY}&owner=cluster_admin").json()["metrics"][1:]
+    assert [source["name"] for source in hours["sources"]] == ["prometheus"]
+    assert all(metric["sources"][0]["name"] == "service-inventory" for metric in counts)
 
 
 def test_hours_of_one_owner_are_those_of_its_namespace(app, shared_fake):

@@ -110,15 +110,31 @@ static void a_file_is_read_once_whatever_its_names(void **state)
     assert_int_equal(f->tally.files, 1);
 }
 
-static void nul_bytes_are_part_of_a_line(void **state)
+static void nul_bytes_before_a_line_are_a_hole(void **state)
 {
     struct fixture *f = *state;
 
-    folder_write(f, "a.log", 0, TEXT_LITERAL("\0\0\n" FIRST "\0" FIRST "\0\0"));
+    folder_write(f, "a.log", 0, TEXT_LITERAL("\0\0\n" FIRST "\0" FIRST "x\0" FIRST "\0\0"));
     reading_run(f, "a.log");
     assert_ok(f);
-    assert_int_equal(reading_count(f, NULL), 1);
+    assert_int_equal(reading_count(f, NULL), 2);
     assert_int_equal(f->tally.lines, 4);
+}
+
+/* "copytruncate" under a writer that does not append: it goes on at the place where it was. */
+static void the_line_behind_a_long_hole_counts(void **state)
+{
+    struct fixture *f = *state;
+
+    folder_put(f, "a.log", "");
+    folder_cut(f, "a.log", 1000000);
+    folder_append(f, "a.log", FIRST AT("01:00:00", "x"));
+    f->context.start = (struct instant){START, 0};
+    f->context.end = (struct instant){START + 5400, 0};
+    reading_run(f, "a.log");
+    assert_ok(f);
+    assert_int_equal(reading_count(f, NULL), 2);
+    assert_int_equal(f->tally.lines, 2);
 }
 
 /* ---- lines ---- */
@@ -207,6 +223,22 @@ static void pieces_of_a_line_are_joined_by_stream(void **state)
     assert_int_equal(reading_count(f, "joined"), 1);
     assert_int_equal(reading_count(f, "between"), 1);
     assert_int_equal(reading_count(f, NULL), 3);
+}
+
+/* The joined line is of the hour before the cut one; what is read again for that ends between its pieces. */
+static void pieces_across_the_end_of_an_hour_are_no_tail(void **state)
+{
+    struct fixture *f = *state;
+
+    f->context.end = (struct instant){START + 5400, 0};
+    folder_put(f, "a.log",
+               FIRST CRI("00:59:59.9", "stderr", "P", "[GIN-EXECUTIONS-LOGGER] ?" FIELDS("joined"))
+                   CRI("01:00:00", "stdout", "F", "[GIN-EXECUTIONS-LOGGER] ?" FIELDS("between"))
+                       CRI("01:00:01", "stderr", "F", "2"));
+    reading_run(f, "a.log");
+    assert_ok(f);
+    assert_int_equal(reading_count(f, "joined"), 1);
+    assert_int_equal(reading_count(f, "between"), 1);
 }
 
 static void joined_lines_are_limited_too(void **state)
@@ -416,11 +448,13 @@ int main(void)
         TEST(exposed_requests_are_read),
         TEST(start_and_end_are_inclusive_to_the_nanosecond),
         TEST(a_file_is_read_once_whatever_its_names),
-        TEST(nul_bytes_are_part_of_a_line),
+        TEST(nul_bytes_before_a_line_are_a_hole),
+        TEST(the_line_behind_a_long_hole_counts),
         TEST(lines_up_to_64_kib_count),
         TEST(long_lines_that_cannot_count_are_no_loss),
         TEST(long_access_lines_are_judged_by_their_path),
         TEST(pieces_of_a_line_are_joined_by_stream),
+        TEST(pieces_across_the_end_of_an_hour_are_no_tail),
         TEST(joined_lines_are_limited_too),
         TEST(pieces_do_not_reach_into_the_next_file),
         TEST(a_last_line_without_its_end_counts_when_nobody_writes_any_more),
@@ -436,11 +470,13 @@ int main(void)
         TEST_REMEMBERING(exposed_requests_are_read),
         TEST_REMEMBERING(start_and_end_are_inclusive_to_the_nanosecond),
         TEST_REMEMBERING(a_file_is_read_once_whatever_its_names),
-        TEST_REMEMBERING(nul_bytes_are_part_of_a_line),
+        TEST_REMEMBERING(nul_bytes_before_a_line_are_a_hole),
+        TEST_REMEMBERING(the_line_behind_a_long_hole_counts),
         TEST_REMEMBERING(lines_up_to_64_kib_count),
         TEST_REMEMBERING(long_lines_that_cannot_count_are_no_loss),
         TEST_REMEMBERING(long_access_lines_are_judged_by_their_path),
         TEST_REMEMBERING(pieces_of_a_line_are_joined_by_stream),
+        TEST_REMEMBERING(pieces_across_the_end_of_an_hour_are_no_tail),
         TEST_REMEMBERING(joined_lines_are_limited_too),
         TEST_REMEMBERING(pieces_do_not_reach_into_the_next_file),
         TEST_REMEMBERING(a_last_line_without_its_end_counts_when_nobody_writes_any_more),

@@ -63,6 +63,28 @@ static void files_that_cannot_be_opened_are_named(void **state)
     assert_notes(f, STATUS_MISSING, "%s/fifo.log is not a regular file", at);
 }
 
+static void files_of_other_compressors_are_named(void **state)
+{
+    static const char *const begins[] = {"\xfd"
+                                         "7zXZ",
+                                         "\x28\xb5\x2f\xfd",
+                                         "\x04\x22\x4d\x18",
+                                         "BZh9",
+                                         "PK\x03\x04",
+                                         "\x1f\x9d\x90"};
+    struct fixture *f = *state;
+
+    folder_put(f, "a.log", FIRST);
+    folder_put(f, "b.log", "BZ");
+    for (size_t i = 0; i < COUNT_OF(begins); i++) {
+        folder_put(f, "a.log.1", begins[i]);
+        reading_forget(f);
+        reading_run(f, "*.log*");
+        assert_notes(f, STATUS_PARTIAL, "%s/a.log.1 is compressed, but not by gzip", f->folder);
+        assert_int_equal(reading_count(f, NULL), 1);
+    }
+}
+
 static void a_folder_that_cannot_be_read_is_said(void **state)
 {
     struct fixture *f = *state;
@@ -364,6 +386,7 @@ int main(void)
         TEST(globs_that_match_nothing_are_named),
         TEST(empty_globs_are_no_globs),
         TEST(files_that_cannot_be_opened_are_named),
+        TEST(files_of_other_compressors_are_named),
         TEST(a_folder_that_cannot_be_read_is_said),
         TEST(names_of_any_bytes_are_shown_as_text),
         TEST(more_files_than_descriptors_are_a_partial_reading),
@@ -382,6 +405,7 @@ int main(void)
         TEST_REMEMBERING(globs_that_match_nothing_are_named),
         TEST_REMEMBERING(empty_globs_are_no_globs),
         TEST_REMEMBERING(files_that_cannot_be_opened_are_named),
+        TEST_REMEMBERING(files_of_other_compressors_are_named),
         TEST_REMEMBERING(a_folder_that_cannot_be_read_is_said),
         TEST_REMEMBERING(names_of_any_bytes_are_shown_as_text),
         TEST_REMEMBERING(more_files_than_descriptors_are_a_partial_reading),

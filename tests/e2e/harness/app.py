@@ -10,7 +10,7 @@ from .process import is_pending
 from .waiting import PATIENCE, wait_until
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
-BINARY = os.environ.get("OSCAR_METRICS", str(ROOT / "build" / "oscar-metrics"))
+BINARY = os.path.abspath(os.environ.get("OSCAR_METRICS", ROOT / "build" / "oscar-metrics"))
 
 SANITIZER = re.compile(r"(Address|Leak|Thread|Memory|UndefinedBehavior)Sanitizer|runtime error:")
 

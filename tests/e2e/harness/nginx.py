@@ -29,7 +29,7 @@ http {{
     scgi_temp_path {prefix}/scgi;
     include {prefix}/oscar-metrics-upstream.conf;
     server {{
-        listen unix:{prefix}/http.sock;
+        listen unix:{prefix}/http.sock;{more}
         large_client_header_buffers 4 16k;
         include oscar-metrics.conf;
         location / {{ return 404 "somebody else's\\n"; }}
@@ -62,9 +62,9 @@ def uncomment(text, line):
 
 class Nginx:
     """`application`: the path of the program's socket, or of fcgiwrap's, which then runs the program as CGI; `cgi`:
-    settings in place of those that stand in the project's file for CGI."""
+    settings in place of those that stand in the project's file for CGI; `listen`: where it listens besides."""
 
-    def __init__(self, directory, application, cors=False, cgi=None):
+    def __init__(self, directory, application, cors=False, cgi=None, listen=None):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir()
         for file in CONFIGURATION.glob("oscar-metrics*"):
@@ -79,7 +79,7 @@ class Nginx:
             self._edit("oscar-metrics.fastcgi_params", lambda text: uncomment(text, "include oscar-metrics-cgi.conf;"))
             self._edit("oscar-metrics-cgi.conf", lambda text: self._cgi(text, cgi))
         main = self.directory / "nginx.conf"
-        main.write_text(MAIN.format(prefix=self.directory))
+        main.write_text(MAIN.format(prefix=self.directory, more=f" listen {listen};" if listen else ""))
         self.output = open(self.directory / "output", "w+b")
         self.process = subprocess.Popen(["nginx", "-p", str(self.directory), "-c", str(main),
                                          "-e", str(self.directory / "error.log")],

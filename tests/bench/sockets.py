@@ -1,0 +1,51 @@
+"""Peers that are silent, and the end."""
+import contextlib
+import signal
+import statistics
+
+from measure import PAIRS, absolute, by_turns, milliseconds, seconds
+from program import refused, running
+
+from harness import fcgi  # noqa: E402 (program.py knows where)
+
+IDLE, HALF, ASKED = 200, 16, 20
+DELAY, END = 0.100, 0.100
+
+
+def request_seconds(program, peers, sent=b""):
+    """The median of some requests while that many peers have sent that much, and wait."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(peers):
+            stack.enter_context(program.connect()).send(sent)
+        return statistics.median(seconds(lambda: refused(program)) for _ in range(ASKED))
+
+
+def delay_row(what, measured, alone):
+    delay = statistics.median(with_them - without for with_them, without in zip(measured, alone))
+    row = absolute(what, delay, DELAY, milliseconds, f"alone: {milliseconds(statistics.median(alone))}")
+    row.measured = milliseconds(statistics.median(measured))
+    row.bound = f"under {milliseconds(DELAY)} more"
+    return row
+
+
+def end_seconds():
+    with running() as program:
+        refused(program)
+
+        def end():
+            program.process.send_signal(signal.SIGTERM)
+            program.process.wait()
+
+        return seconds(end)
+
+
+def figures(_month):
+    with running() as program:
+        whole = fcgi.request(program.params("/system/metrics/breakdown"))
+        idle, half, alone = by_turns(lambda: request_seconds(program, IDLE),
+                                     lambda: request_seconds(program, HALF, whole[:len(whole) // 2]),
+                                     lambda: request_seconds(program, 0))
+    yield delay_row(f"a request beside {IDLE} silent connections", idle, alone)
+    yield delay_row(f"a request beside {HALF} half requests", half, alone)
+    yield absolute("SIGTERM while idle, to the end", statistics.median(end_seconds() for _ in range(PAIRS)), END,
+                   milliseconds)

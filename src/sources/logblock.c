@@ -10,7 +10,7 @@
 
 struct logblock_builder {
     struct logblock *block;
-    size_t max_bytes, hour_capacity, last; /* the hour that the last line had */
+    size_t hour_capacity, last; /* the hour that the last line had */
 };
 
 /* ---- finding ---- */
@@ -122,22 +122,30 @@ static void destroy(struct cache_value *value)
     free(block);
 }
 
+/* What a block knows, but for the rows. Field by field: others take hold of the old one meanwhile. */
+static void copy_knowledge(struct logblock *block, const struct logblock *old)
+{
+    block->born = old->born;
+    block->untimed_long_lines = old->untimed_long_lines;
+    block->has_oldest = old->has_oldest;
+    block->oldest = old->oldest;
+    block->hour_count = old->hour_count;
+    memcpy(block->hours, old->hours, old->hour_count * sizeof(*block->hours));
+}
+
 struct logblock_builder *logblock_begin(const struct logblock *old, size_t max_bytes)
 {
     struct logblock_builder *builder = memory_new(1, sizeof(*builder));
     struct logblock *block = memory_new(1, sizeof(*block));
 
-    if (old)
-        *block = *old;
-    block->usage = usage_new(max_bytes);
-    block->hours = memory_new(block->hour_count + 1, sizeof(*block->hours));
-    block->born = old ? old->born : clock_ms();
+    *builder = (struct logblock_builder){.block = block, .hour_capacity = old ? old->hour_count + 1 : 1};
     cache_value_init(&block->value, 0, destroy);
-    *builder = (struct logblock_builder){
-        .block = block, .max_bytes = max_bytes, .hour_capacity = block->hour_count + 1};
+    block->usage = usage_new(max_bytes);
+    block->hours = memory_new(builder->hour_capacity, sizeof(*block->hours));
+    block->born = clock_ms();
     if (old == NULL)
         return builder;
-    memcpy(block->hours, old->hours, old->hour_count * sizeof(*block->hours));
+    copy_knowledge(block, old);
     if (usage_merge(block->usage, old->usage, INT32_MIN, INT32_MAX, USAGE_WITH_HOURS))
         return builder;
     logblock_abandon(builder);

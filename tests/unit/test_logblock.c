@@ -271,7 +271,7 @@ static void after_a_deadline_the_next_report_goes_on_from_there(void **state)
     folder_write(f, "a.log", O_APPEND, folder_noise(f, 3000000));
     folder_append(f, "a.log", AT("05:00:00", "last"));
     reading_begin(f, "a.log");
-    while (f->tally.lines == 0)
+    while (f->tally.bytes < 1000000)
         assert_int_equal(reading_step(f), JOB_READY);
     f->job->ops->stop(f->job, JOB_DEADLINE);
     first = f->tally.bytes;

@@ -10,8 +10,8 @@ from program import refused, running, summary
 
 BEFORE, MONTH_MORE, A_ROW = 16e6, 24e6, 64
 EARLY, ALL = 1_000, 100_000
-# What may come late: each worker keeps memory for the largest report that it has seen, and 1,000 requests do not show
-# every worker its largest one. A leak shows with one worker.
+# What may come late: each worker's memory grows with the largest report that it has seen, and 1,000 requests do not
+# show every worker its largest one. A leak shows with one worker.
 WORKERS, GROWTH, A_WORKER = 16, 0.5e6, 0.25e6
 CLIENTS = 8
 

@@ -63,5 +63,5 @@ def figures(_month):
         ours = stack.enter_context(nginx(folder / "ours", program.address))
         theirs = stack.enter_context(nginx(folder / "theirs", stack.enter_context(constant(folder))))
         measured, compared = by_turns(lambda: rate(ours, 400), lambda: rate(theirs, 200))
-    yield compare(f"a 400 through nginx, {CONNECTIONS} connections", measured, "libfcgi's constant", compared, per_second,
-                  at_least=0.85)
+    yield compare(f"a 400 through nginx, {CONNECTIONS} connections", measured, "libfcgi's constant", compared,
+                  per_second, at_least=0.85)

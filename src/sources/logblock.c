@@ -122,16 +122,27 @@ static void destroy(struct cache_value *value)
     free(block);
 }
 
+/* The rest is set when the new block is finished. Not all at once: others count the old one's holders
+ * meanwhile. */
+static void take_over(struct logblock *block, const struct logblock *old)
+{
+    block->born = old->born;
+    block->hour_count = old->hour_count;
+    block->untimed_long_lines = old->untimed_long_lines;
+    block->has_oldest = old->has_oldest;
+    block->oldest = old->oldest;
+}
+
 struct logblock_builder *logblock_begin(const struct logblock *old, size_t max_bytes)
 {
     struct logblock_builder *builder = memory_new(1, sizeof(*builder));
     struct logblock *block = memory_new(1, sizeof(*block));
 
+    block->born = clock_ms();
     if (old)
-        *block = *old;
+        take_over(block, old);
     block->usage = usage_new(max_bytes);
     block->hours = memory_new(block->hour_count + 1, sizeof(*block->hours));
-    block->born = old ? old->born : clock_ms();
     cache_value_init(&block->value, 0, destroy);
     *builder = (struct logblock_builder){
         .block = block, .max_bytes = max_bytes, .hour_capacity = block->hour_count + 1};

@@ -196,8 +196,9 @@ static bool same_key(const struct usage_row *a, const struct usage_row *b)
 static uint32_t *row_slot(const struct usage *usage, const struct slots *slots, const struct usage_row *row)
 {
     size_t mask = slots->count - 1;
-    uint64_t hash = hash_mix(usage->seed ^ row->namespace, (uint64_t)row->service << 32 | row->user);
-    size_t at = (size_t)(hash ^ hash_mix(usage->seed, (uint64_t)row->country << 2 | row->type)) & mask;
+    uint64_t who = (uint64_t)row->service << 32 | row->user;
+    uint64_t where = (uint64_t)row->namespace << 32 | (uint32_t)row->country << 2 | row->type;
+    size_t at = (size_t)hash_mix(usage->seed ^ who, where) & mask;
 
     while (slots->slot[at] && !same_key(&usage->rows[slots->slot[at] - 1], row))
         at = (at + 1) & mask;

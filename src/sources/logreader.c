@@ -58,13 +58,8 @@ bool logreader_is_gzip(int fd)
 bool logreader_is_packed_otherwise(int fd)
 {
     /* xz, zstd, lz4, bzip2, zip, compress */
-    static const char *const magics[] = {"\xfd"
-                                         "7zXZ",
-                                         "\x28\xb5\x2f\xfd",
-                                         "\x04\x22\x4d\x18",
-                                         "BZh",
-                                         "PK\x03\x04",
-                                         "\x1f\x9d"};
+    static const char *const magics[] = {"\xfd\x37zXZ", "\x28\xb5\x2f\xfd", "\x04\x22\x4d\x18",
+                                         "BZh",         "PK\x03\x04",       "\x1f\x9d"};
     char bytes[8];
     ssize_t length = pread(fd, bytes, sizeof(bytes), 0);
 

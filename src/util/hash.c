@@ -1,4 +1,4 @@
-/* Multiply and fold, eight bytes at a time, keyed by a random seed. */
+/* Multiply and fold, sixteen bytes at a time, keyed by a random seed. */
 #include "util/hash.h"
 
 #include <string.h>
@@ -24,18 +24,23 @@ uint64_t hash_seed(void)
     return seed;
 }
 
+static uint64_t word_at(const char *p)
+{
+    uint64_t word;
+
+    memcpy(&word, p, sizeof(word));
+    return word;
+}
+
 uint64_t hash_text(uint64_t seed, struct text text)
 {
-    uint64_t hash = hash_mix(seed, text.length), word;
+    uint64_t hash = seed ^ text.length, last[2] = {0, 0};
     const char *p = text.data;
     size_t left = text.length;
 
-    for (; left >= sizeof(word); p += sizeof(word), left -= sizeof(word)) {
-        memcpy(&word, p, sizeof(word));
-        hash = hash_mix(hash ^ word, seed);
-    }
-    word = 0;
+    for (; left > 16; p += 16, left -= 16)
+        hash = hash_mix(hash ^ word_at(p), seed ^ word_at(p + 8));
     if (left)
-        memcpy(&word, p, left);
-    return hash_mix(hash ^ word, seed);
+        memcpy(last, p, left);
+    return hash_mix(hash ^ last[0], seed ^ last[1]);
 }

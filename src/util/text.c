@@ -46,7 +46,7 @@ int text_compare_nocase(struct text a, struct text b)
 
 static bool is_name_end(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+    return (unsigned char)(c - 'a') < 26 || (unsigned char)(c - '0') < 10;
 }
 
 bool text_is_dns_name(struct text a)

@@ -1,6 +1,7 @@
 """Bad input of all kinds: never a crash, never a broken answer, never somebody else's data."""
 import os
 import random
+import re
 import socket
 import subprocess
 import zlib
@@ -280,6 +281,16 @@ def test_a_socket_where_a_log_file_should_be(start, folder):
         answer = app.summary(DAY)
     assert answer.json()["totals"]["requests_count_total"] == 1
     assert answer.source("request-logs")["status"] == "partial"
+
+
+@pytest.mark.parametrize("letter", ["x", "\x01"])
+@pytest.mark.parametrize("method_length", [1, 9000])
+def test_a_long_path_hides_nothing_in_the_log(start, letter, method_length):
+    app = start()
+    assert app.get("/" + letter * 9000, method="G" * method_length).status == 405
+    wait_until(lambda: "status=405" in app.stderr(), "the line of the request")
+    expect.logfmt(app.stderr())
+    assert re.search(r' path="/[^"]*\.\.\." status=405 ms=\d+\n\Z', app.stderr())
 
 
 def test_a_file_that_nobody_may_read(start, folder):

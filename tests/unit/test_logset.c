@@ -65,13 +65,8 @@ static void files_that_cannot_be_opened_are_named(void **state)
 
 static void files_of_other_compressors_are_named(void **state)
 {
-    static const char *const begins[] = {"\xfd"
-                                         "7zXZ",
-                                         "\x28\xb5\x2f\xfd",
-                                         "\x04\x22\x4d\x18",
-                                         "BZh9",
-                                         "PK\x03\x04",
-                                         "\x1f\x9d\x90"};
+    static const char *const begins[] = {"\xfd\x37zXZ", "\x28\xb5\x2f\xfd", "\x04\x22\x4d\x18",
+                                         "BZh9",        "PK\x03\x04",       "\x1f\x9d\x90"};
     struct fixture *f = *state;
 
     folder_put(f, "a.log", FIRST);

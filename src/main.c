@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "config.h"
@@ -101,6 +102,18 @@ static int run(const struct server *server, int listening, const struct settings
     _exit(EXIT_FAILURE);
 }
 
+/* Every report holds all its log files open at once. The soft limit is low for the sake of programs that use
+ * select(); nothing here does. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit); /* what is missing then, reports say */
+}
+
 static int serve_requests(void)
 {
     struct settings *settings = settings_read(settings_environment, NULL, stderr);
@@ -112,6 +125,7 @@ static int serve_requests(void)
     if (settings == NULL)
         return EXIT_FAILURE;
     hold_signals(&signals);
+    raise_descriptor_limit();
     server_open(&server, settings, true);
     address = settings_text(settings, OSCAR_METRICS_LISTEN);
     signal(SIGPIPE, SIG_IGN);

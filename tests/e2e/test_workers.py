@@ -1,5 +1,6 @@
 """How the program starts, works and ends: sockets, workers, signals, and peers that behave badly."""
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -34,6 +35,24 @@ def spawned(folder):
 
 def test_on_a_descriptor(start):
     assert start().summary(DAY).status == 200
+
+
+def test_more_log_files_than_the_soft_limit_of_descriptors(start, folder):
+    # Also connections whose descriptors are beyond those that select() knows: each report holds the files open.
+    for number in range(1100):
+        logdata.write(folder / f"{number}.log", logdata.REQUESTS_BEGIN, logdata.request("2026-01-01T10:00:00Z"))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        app = start({"OSCAR_METRICS_LOG_FILES": folder / "*.log"})
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    connections = [app.begin("/system/metrics", DAY) for _ in range(8)]
+    for connection in connections:
+        answer = connection.answer()
+        connection.close()
+        assert answer.source("request-logs")["status"] == "ok", answer
+        assert answer.json()["totals"]["requests_count_sync"] == 1100
 
 
 def test_by_spawn_fcgi(spawned):

@@ -153,14 +153,19 @@ def _exposed(line):
     return Event("exposed", service[1].decode(), time)
 
 
+def _lines(data):
+    """NULs in front of a line are a hole in its file."""
+    return (line.lstrip(b"\0") for line in data.split(b"\n"))
+
+
 def read_requests(data, timezone="UTC", services_namespace="oscar-svc"):
     zone = zoneinfo.ZoneInfo(timezone)
-    events = (_request(line, zone, services_namespace) for line in data.split(b"\n"))
+    events = (_request(line, zone, services_namespace) for line in _lines(data))
     return [event for event in events if event]
 
 
 def read_exposed(data):
-    return [event for event in map(_exposed, data.split(b"\n")) if event]
+    return [event for event in map(_exposed, _lines(data)) if event]
 
 
 def between(events, start, end):

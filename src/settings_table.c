@@ -79,9 +79,9 @@ const struct setting_row setting_rows[SETTING_COUNT] = {
                                  .most = 36600 * DAY, .help = "longer ranges are refused"},
     [OSCAR_METRICS_SETTLE] = {"OSCAR_METRICS_SETTLE", "1h", TYPE_DURATION, .least = 0, .most = 30 * DAY,
                               .help = "how long after its end an hour may still get lines"},
-    [OSCAR_METRICS_MEMORY] = {"OSCAR_METRICS_MEMORY", "256MiB", TYPE_SIZE, .least = MIB,
-                              .most = (int64_t)1024 * 1024 * MIB,
-                              .help = "for the rows of one report, and for remembered data"},
+    [OSCAR_METRICS_MEMORY] =
+        {"OSCAR_METRICS_MEMORY", "256MiB", TYPE_SIZE, .least = MIB, .most = (int64_t)1024 * 1024 * MIB,
+         .help = "for what is remembered; and as much again at most for each report that is being made"},
     [OSCAR_METRICS_LOG_FILES] = {"OSCAR_METRICS_LOG_FILES", "", TYPE_TEXT,
                                  .group = "Files instead of servers",
                                  .help = "logs of OSCAR's manager: globs, comma-separated; plain or gzip"},

@@ -183,7 +183,9 @@ static void settle_countries(const struct source_context *context, struct report
     struct source_status *status;
 
     for (size_t i = 0; i < usage_row_count(report->usage); i++) {
-        if (rows[i].type == USAGE_EXPOSED)
+        if (rows[i].type == USAGE_EXPOSED ||
+            !scope_sees(&report->scope, usage_string(report->usage, rows[i].namespace),
+                        usage_string(report->usage, rows[i].service)))
             continue;
         status = ARENA_NEW(context->arena, struct source_status);
         status_init(status, context->arena, "country-attribution");

@@ -546,7 +546,7 @@ struct job *logfiles_start(const struct source_context *context, const char *glo
     files->countries = geoip_reader_new(rules->kind == LOGLINE_REQUESTS ? context->geoip : NULL);
     files->block_bytes = context->remembered ? cache_limit(context->remembered) / BLOCK_SHARE : 0;
     files->whole = whole_hours(context->start, context->end);
-    files->set = logset_new(context->arena, globs);
+    files->set = logset_new(context->arena, globs, context->now);
     files->reader = logreader_new();
     files->scan = logscan_new(files->reader);
     *tally = (struct logfiles_tally){0};

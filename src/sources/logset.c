@@ -22,7 +22,9 @@ enum {
     PROBLEMS_MAX = 64,
     NOT_A_FILE = -1, /* among the errnos of problems */
     NOT_GZIP = -2,
-    COMPARED_AT_ONCE = 4096
+    COMPARED_AT_ONCE = 4096,
+    COPIED_SECONDS =
+        60 /* a copy that was written to longer ago is complete, and the original empty or gone */
 };
 
 /* One of the globs, with what it names in this round. */
@@ -41,6 +43,7 @@ enum phase { LOOK, OPEN, COPIES, COMPLETE };
 
 struct logset {
     struct arena *arena;
+    struct instant now;
     enum phase phase;
     struct pattern *patterns;
     size_t pattern_count, pattern_at, name_at; /* where opening is */
@@ -62,13 +65,14 @@ static struct logfile *copy_file(struct arena *arena, struct logfile file)
     return copy;
 }
 
-struct logset *logset_new(struct arena *arena, const char *globs)
+struct logset *logset_new(struct arena *arena, const char *globs, struct instant now)
 {
     struct logset *set = ARENA_NEW(arena, struct logset);
     struct text rest = text_of(globs);
     size_t most = 1;
 
     set->arena = arena;
+    set->now = now;
     for (size_t i = 0; i < rest.length; i++)
         most += rest.data[i] == ',';
     set->patterns = ARENA_ARRAY(arena, most, struct pattern);
@@ -320,10 +324,27 @@ static bool is_named_after(const char *packed, const char *original)
     return text_starts(rest, ".") && memchr(rest.data + 1, '.', rest.length - 1) == NULL;
 }
 
-/* logrotate and the kubelet write FILE.gz, then remove FILE: for a while both hold the same lines. The copy
- * may not be complete yet, the original is, so it is the copy that is left out. With nothing in it yet only
- * its name tells. */
-static bool is_copy(const struct logset *set, const struct logfile *packed, struct logreader *reader)
+static bool may_be_copy(const struct logset *set, const struct logfile *file)
+{
+    return file->gzip || set->now.seconds - file->modified_ns / 1000000000 < COPIED_SECONDS;
+}
+
+/* Does a plain file hold the same lines as a packed one with that beginning? One that is being unpacked may
+ * be shorter. */
+static bool holds_the_same(const struct logset *set, const struct logfile *file, const struct logfile *packed,
+                           struct text beginning)
+{
+    if (beginning.length == 0)
+        return is_named_after(packed->path, file->path);
+    if (file->size > 0 && file->size < (int64_t)beginning.length && may_be_copy(set, file) &&
+        file->modified_ns > packed->modified_ns)
+        beginning.length = (size_t)file->size;
+    return begins_with(file, beginning);
+}
+
+/* The plain file of the folder that begins as the packed one does; its place, or the number of files. With
+ * nothing in the packed one yet only its name tells. */
+static size_t find_original(const struct logset *set, const struct logfile *packed, struct logreader *reader)
 {
     struct text beginning = {NULL, 0};
 
@@ -336,28 +357,62 @@ static bool is_copy(const struct logset *set, const struct logfile *packed, stru
             logreader_open(reader, packed->fd, true, 0, packed->size);
             beginning = logreader_peek(reader);
         }
-        if (beginning.length > 0 ? begins_with(file, beginning) : is_named_after(packed->path, file->path))
+        if (holds_the_same(set, file, packed, beginning))
+            return i;
+    }
+    return set->count;
+}
+
+/* Is there another plain file of the folder that begins as this one does, and goes on? */
+static bool is_copied_from_another(const struct logset *set, const struct logfile *copy,
+                                   struct logreader *reader)
+{
+    struct text beginning = {NULL, 0};
+
+    for (size_t i = 0; i < set->count; i++) {
+        const struct logfile *file = set->files[i];
+
+        if (file == copy || file->gzip || file->size < copy->size || !same_folder(copy, file))
+            continue;
+        if (beginning.data == NULL) {
+            logreader_open(reader, copy->fd, false, 0, copy->size);
+            beginning = logreader_peek(reader);
+        }
+        if (beginning.length > 0 && begins_with(file, beginning))
             return true;
     }
     return false;
 }
 
-/* One gzip file a call. */
+static void drop(struct logset *set, size_t at)
+{
+    close(set->files[at]->fd);
+    set->files[at] = set->files[--set->count];
+    set->copies_at = 0;
+}
+
+/* Lines that stand in two files for a while, of which one is a copy in the making; one file a call.
+ *
+ * logrotate and the kubelet write FILE.gz, then remove FILE; gunzip does it the other way round. The one that
+ * was written to last is the copy, and may not be complete; of two that are as old either will do.
+ * logrotate's copytruncate copies FILE, then empties it: there the copy is the one that is not longer, and it
+ * was written to just now. */
 static void drop_copies(struct logset *set, struct logreader *reader)
 {
-    size_t at = set->copies_at;
+    size_t at = set->copies_at, original;
 
-    while (at < set->count && !set->files[at]->gzip)
+    while (at < set->count && !may_be_copy(set, set->files[at]))
         at++;
+    set->copies_at = at + 1;
     if (at == set->count) {
         set->phase = COMPLETE;
-    } else if (is_copy(set, set->files[at], reader)) {
-        close(set->files[at]->fd);
-        set->files[at] = set->files[--set->count];
-    } else {
-        at++;
+    } else if (set->files[at]->gzip) {
+        original = find_original(set, set->files[at], reader);
+        if (original < set->count)
+            drop(set, set->files[original]->modified_ns > set->files[at]->modified_ns ? original : at);
+    } else if (is_copied_from_another(set, set->files[at], reader)) {
+        drop(set, at);
     }
-    set->copies_at = at;
 }
 
 bool logset_step(struct logset *set, struct logreader *reader, struct source_status *status)

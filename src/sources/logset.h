@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "model/status.h"
+#include "util/timestamp.h"
 
 struct arena;
 struct logreader;
@@ -26,7 +27,8 @@ struct logfile {
 
 struct logset;
 
-struct logset *logset_new(struct arena *arena, const char *globs); /* comma-separated */
+/* Comma-separated globs; `now` is when the report was asked for. */
+struct logset *logset_new(struct arena *arena, const char *globs, struct instant now);
 
 /* Gives back all that is not in the arena. To be called once. */
 void logset_close(struct logset *set);

@@ -375,6 +375,52 @@ static void a_file_that_shrinks_is_said(void **state)
     assert_int_equal(reading_count(f, NULL), 1);
 }
 
+/* What a copytruncate of logrotate shows between its copy and its truncate, and while it copies. */
+static void a_copy_of_a_plain_file_in_the_making_counts_once(void **state)
+{
+    struct fixture *f = *state;
+    const char *lines = FIRST AT("01:00:00", "one") AT("02:00:00", "two");
+
+    folder_put(f, "a.log", lines);
+    folder_put(f, "a.log.1", lines);
+    folder_age(f, "a.log.1", 0);
+    reading_run(f, "a.log*");
+    assert_ok(f);
+    assert_int_equal(reading_count(f, NULL), 3);
+    folder_cut(f, "a.log.1", (int64_t)sizeof(FIRST AT("01:00:00", "one")) - 1);
+    folder_age(f, "a.log.1", 0);
+    reading_run(f, "a.log*");
+    assert_ok(f);
+    assert_int_equal(reading_count(f, NULL), 6); /* of both readings */
+}
+
+static void files_that_only_begin_alike_are_no_copies(void **state)
+{
+    struct fixture *f = *state;
+
+    folder_put(f, "a.log", FIRST AT("01:00:00", "one"));
+    folder_put(f, "b.log", FIRST AT("02:00:00", "two"));
+    folder_age(f, "a.log", 0);
+    folder_age(f, "b.log", 0);
+    reading_run(f, "*.log");
+    assert_ok(f);
+    assert_int_equal(reading_count(f, NULL), 4);
+}
+
+/* gunzip -k: the packed file is whole, the plain one is not yet. */
+static void of_a_file_that_is_being_unpacked_the_packed_one_counts(void **state)
+{
+    struct fixture *f = *state;
+
+    folder_put_gzip(f, "a.log.gz", TEXT_LITERAL(FIRST AT("01:00:00", "one") AT("02:00:00", "two")));
+    folder_put(f, "a.log", FIRST AT("01:00:00", "one") AT("02:00:00", "two"));
+    folder_cut(f, "a.log", (int64_t)sizeof(FIRST) - 1);
+    folder_age(f, "a.log", 0);
+    reading_run(f, "a.log*");
+    assert_ok(f);
+    assert_int_equal(reading_count(f, NULL), 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -395,6 +441,11 @@ int main(void)
         TEST(compressing_meanwhile_loses_and_doubles_nothing),
         TEST(a_copy_in_the_making_is_skipped_without_a_word),
         TEST(a_gzip_file_with_other_lines_is_no_copy),
+        TEST(a_copy_of_a_plain_file_in_the_making_counts_once),
+        TEST(files_that_only_begin_alike_are_no_copies),
+        TEST(of_a_file_that_is_being_unpacked_the_packed_one_counts),
+        TEST_REMEMBERING(a_copy_of_a_plain_file_in_the_making_counts_once),
+        TEST_REMEMBERING(of_a_file_that_is_being_unpacked_the_packed_one_counts),
         TEST(what_is_appended_meanwhile_is_not_read),
         TEST(a_file_that_shrinks_is_said),
         TEST_REMEMBERING(globs_that_match_nothing_are_named),

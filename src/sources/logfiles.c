@@ -10,8 +10,10 @@
 #include "sources/logfiles.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "log.h"
 #include "sources/geoip.h"
 #include "sources/logblock.h"
 #include "sources/logreader.h"
@@ -191,7 +193,8 @@ static void count_line(struct logfiles *files, const struct pass *pass, const st
     struct usage_event add = {0};
 
     files->tally->lines++;
-    files->tally->results[result]++;
+    if (pass->kind != PASS_HOUR) /* those were counted when the block was built */
+        files->tally->results[result]++;
     if (event.timed && pass->kind != PASS_HOUR)
         see_time(files, event.time);
     if (counts && (wanted || pass->kind == PASS_BUILD))
@@ -460,6 +463,26 @@ static bool read_some(struct logfiles *files)
     return true;
 }
 
+/* Lines of the executions' logger that do not count, for the operator: many of them are a new format, or
+ * somebody who does not want to be counted. Not the lines of others, nor other paths: those are everyday. */
+static void log_uncounted(const struct logfiles *files)
+{
+    static const enum logline_result odd[] = {LOGLINE_FIELDS, LOGLINE_NAMESPACE, LOGLINE_SERVICE,
+                                              LOGLINE_TIME};
+    enum { ODD = sizeof(odd) / sizeof(odd[0]) };
+    char counts[ODD][24];
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < ODD; i++) {
+        snprintf(counts[i], sizeof(counts[i]), "%" PRIu64, files->tally->results[odd[i]]);
+        sum += files->tally->results[odd[i]];
+    }
+    /* A report on a terminal has no log. */
+    if (sum > 0 && files->context->remembered)
+        log_event(LOG_INFO, "lines that do not count", "source", files->status->name, "fields", counts[0],
+                  "namespace", counts[1], "service", counts[2], "time", counts[3], NULL);
+}
+
 static void finish(struct logfiles *files)
 {
     char begin[TIMESTAMP_SIZE];
@@ -474,6 +497,7 @@ static void finish(struct logfiles *files)
     } else if (!files->has_oldest && logset_count(files->set) > 0) {
         status_note(files->status, STATUS_MISSING, "no line with a time in the log files");
     }
+    log_uncounted(files);
     release(files);
 }
 

@@ -618,3 +618,17 @@ def test_a_request_is_counted_as_soon_as_its_line_is_written(app, folder):
         assert count(app) == 3 + number
     age(log)
     assert count(app) == 8
+
+
+@pytest.mark.fastcgi
+def test_the_operator_is_told_of_lines_that_do_not_count(start, folder):
+    path = folder / "app.log"
+    write(path, request(T), gin(f"{T} | 200 | 1ms | ::1 | POST /run/a|b | u"), gin(f"{T} | 200"),
+          gin(f"{T} | 200 | 1ms | ::1 | POST /run/A | u"), gin("never | 200 | 1ms | ::1 | POST /run/a | u"),
+          gin(f"{T} | 200 | 1ms | ::1 | GET /health | u"), "noise\n")
+    app = start({"OSCAR_METRICS_LOG_FILES": path})
+    told = 'msg="lines that do not count" source=request-logs fields=2 namespace=0 service=1 time=1'
+    app.summary(DAY)
+    assert app.stderr().count(told) == 1
+    app.summary(DAY)
+    assert app.stderr().count(told) == 1, "the file was not read again"

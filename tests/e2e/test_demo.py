@@ -30,13 +30,19 @@ def processes_of(folder):
     return found
 
 
+def take_signals():
+    """Whoever runs the tests in the background may have them ignored, and a shell cannot change that for itself."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
+
+
 class Demo:
     """A demo that serves. Its output is read up to the line that says so."""
 
     def __init__(self, *arguments):
         self.process = subprocess.Popen(["./dev", "demo", *arguments], cwd=ROOT, stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                                        start_new_session=True)
+                                        start_new_session=True, preexec_fn=take_signals)
         self.folder = DATA / f"run.{self.process.pid}"
         self.output = ""
         for line in self.process.stdout:

@@ -1,13 +1,14 @@
 """The program as plain CGI: a process for each request, which finds it in its environment."""
 import os
 import pathlib
+import signal
 import socket
 import subprocess
 
 from . import fcgi
 from .app import BINARY, SANITIZER, environment
 from .client import ADMIN, Client
-from .waiting import PATIENCE
+from .waiting import PATIENCE, wait_until
 
 
 class CgiApp(Client):
@@ -33,6 +34,13 @@ class CgiApp(Client):
     def stderr(self):
         return (self.directory / "stderr").read_text("utf-8", "replace")
 
+    def _group(self):
+        try:
+            os.killpg(self.process.pid, 0)
+        except ProcessLookupError:
+            return False
+        return True
+
     def stop(self):
         text = self.stderr()
         self.errors.close()
@@ -50,7 +58,7 @@ class Fcgiwrap:
             listening.bind(self.address)
             listening.listen(64)
             self.process = subprocess.Popen(["fcgiwrap", "-c", str(processes)], stdin=listening, stdout=self.errors,
-                                            stderr=self.errors, env=environment(settings))
+                                            stderr=self.errors, env=environment(settings), start_new_session=True)
 
     def stderr(self):
         return pathlib.Path(self.errors.name).read_text("utf-8", "replace")
@@ -73,8 +81,10 @@ class Fcgiwrap:
         return count
 
     def stop(self):
-        self.process.terminate()
+        # It leaves its children running when it is told to end.
+        os.killpg(self.process.pid, signal.SIGTERM)
         self.process.wait(timeout=PATIENCE)
+        wait_until(lambda: not self._group(), "fcgiwrap's children to end")
         text = self.stderr()
         self.errors.close()
         assert not SANITIZER.search(text), text

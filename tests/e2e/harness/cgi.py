@@ -8,7 +8,7 @@ import subprocess
 from . import fcgi
 from .app import BINARY, SANITIZER, environment
 from .client import ADMIN, Client
-from .waiting import PATIENCE, wait_until
+from .waiting import PATIENCE
 
 
 class CgiApp(Client):
@@ -33,13 +33,6 @@ class CgiApp(Client):
 
     def stderr(self):
         return (self.directory / "stderr").read_text("utf-8", "replace")
-
-    def _group(self):
-        try:
-            os.killpg(self.process.pid, 0)
-        except ProcessLookupError:
-            return False
-        return True
 
     def stop(self):
         text = self.stderr()
@@ -84,7 +77,6 @@ class Fcgiwrap:
         # It leaves its children running when it is told to end.
         os.killpg(self.process.pid, signal.SIGTERM)
         self.process.wait(timeout=PATIENCE)
-        wait_until(lambda: not self._group(), "fcgiwrap's children to end")
         text = self.stderr()
         self.errors.close()
         assert not SANITIZER.search(text), text

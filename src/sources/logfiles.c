@@ -479,8 +479,9 @@ static void log_uncounted(const struct logfiles *files)
     }
     /* A report on a terminal has no log. */
     if (sum > 0 && files->context->remembered)
-        log_event(LOG_INFO, "lines that do not count", "source", files->status->name, "fields", counts[0],
-                  "namespace", counts[1], "service", counts[2], "time", counts[3], NULL);
+        log_event(LOG_INFO, "lines that do not count", "source", files->status->name,
+                  logline_result_name(odd[0]), counts[0], logline_result_name(odd[1]), counts[1],
+                  logline_result_name(odd[2]), counts[2], logline_result_name(odd[3]), counts[3], NULL);
 }
 
 static void finish(struct logfiles *files)

@@ -265,20 +265,6 @@ static struct text keep(struct text text, char *room, size_t size)
     return (struct text){room, text.length};
 }
 
-static bool contains(struct text text, const char *needle)
-{
-    size_t length = strlen(needle);
-    const char *at;
-
-    while (text.length >= length && (at = memchr(text.data, needle[0], text.length)) != NULL) {
-        text = text_skip(text, (size_t)(at - text.data));
-        if (text_starts(text, needle))
-            return true;
-        text = text_skip(text, 1);
-    }
-    return false;
-}
-
 static enum logline_result parse_traefik(struct text line, struct logline_event *event)
 {
     struct json_object *object = json_read(line);
@@ -342,6 +328,7 @@ bool logline_might_count(const struct logline_rules *rules, struct text beginnin
 
     take_runtime_prefix(rules, &beginning, &time);
     if (rules->kind == LOGLINE_EXPOSED)
-        return contains(beginning, EXPOSED);
+        return beginning.length > 0 &&
+               memmem(beginning.data, beginning.length, EXPOSED, sizeof(EXPOSED) - 1) != NULL;
     return text_starts(beginning, PREFIX);
 }

@@ -1,6 +1,8 @@
 /* One thread; a connection a request, unless it is kept. */
 #include "http_server.h"
 
+#include "net/fetch.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -166,4 +168,17 @@ int http_server_arrived(const struct http_server *server)
 const char *http_server_request(const struct http_server *server, size_t number)
 {
     return server->requests[number];
+}
+
+int init_library(void **state)
+{
+    (void)state;
+    return fetch_library_init() ? 0 : -1;
+}
+
+int cleanup_library(void **state)
+{
+    (void)state;
+    fetch_library_cleanup();
+    return 0;
 }

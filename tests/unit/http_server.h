@@ -28,4 +28,8 @@ int http_server_arrived(const struct http_server *server);
  */
 const char *http_server_request(const struct http_server *server, size_t number);
 
+/* Around a group of tests that fetch: libcurl's own beginning and end. */
+int init_library(void **state);
+int cleanup_library(void **state);
+
 #endif

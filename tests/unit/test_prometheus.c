@@ -411,19 +411,6 @@ static void the_deadline_with_nothing(void **state)
     http_server_stop(server);
 }
 
-static int init_library(void **state)
-{
-    (void)state;
-    return fetch_library_init() ? 0 : -1;
-}
-
-static int cleanup_library(void **state)
-{
-    (void)state;
-    fetch_library_cleanup();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {

@@ -11,35 +11,45 @@ static const char basic_challenge[] = "Basic realm=\"Authorization Required\"";
 /* Without a Basic challenge: it would open the browser's login box over a page whose token has expired. */
 static const char bearer_challenge[] = "Bearer error=\"invalid_token\"";
 
-static bool no_bearer(const struct settings *settings, struct text credentials, struct identity *identity)
+static enum auth_result check_basic(const struct auth_context *context, struct text credentials,
+                                    struct identity *identity, struct auth_refusal *refusal)
 {
-    (void)settings, (void)credentials, (void)identity;
-    return false;
+    (void)refusal;
+    return basic_check(context->settings, credentials, identity) ? AUTH_PASSED : AUTH_REFUSED;
 }
 
+static enum auth_result check_bearer(const struct auth_context *context, struct text credentials,
+                                     struct identity *identity, struct auth_refusal *refusal)
+{
+    (void)context, (void)credentials, (void)identity, (void)refusal;
+    return AUTH_REFUSED;
+}
+
+/* A scheme that refuses has its refusal before it: it changes what is different. */
 static const struct scheme {
     const char *name;
-    bool (*check)(const struct settings *settings, struct text credentials, struct identity *identity);
+    enum auth_result (*check)(const struct auth_context *context, struct text credentials,
+                              struct identity *identity, struct auth_refusal *refusal);
     const char *challenge;
 } schemes[] = {
-    {"Basic", basic_check, basic_challenge},
-    {"Bearer", no_bearer, bearer_challenge},
+    {"Basic", check_basic, basic_challenge},
+    {"Bearer", check_bearer, bearer_challenge},
 };
 
-bool auth_check(const struct settings *settings, const char *authorization, struct identity *identity,
-                struct auth_refusal *refusal)
+enum auth_result auth_check(const struct auth_context *context, const char *authorization,
+                            struct identity *identity, struct auth_refusal *refusal)
 {
     struct text rest = text_trim(text_of(authorization)), name = text_cut(&rest, ' ');
 
-    *identity = (struct identity){IDENTITY_NOBODY};
+    *identity = (struct identity){.kind = IDENTITY_NOBODY};
     for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
         if (!text_is_nocase(name, schemes[i].name))
             continue;
-        if (schemes[i].check(settings, text_trim(rest), identity))
-            return true;
-        *refusal = (struct auth_refusal){401, "invalid credentials", schemes[i].challenge};
-        return false;
+        *refusal = (struct auth_refusal){
+            .status = 401, .text = "invalid credentials", .challenge = schemes[i].challenge};
+        return schemes[i].check(context, text_trim(rest), identity, refusal);
     }
-    *refusal = (struct auth_refusal){401, "authentication required", basic_challenge};
-    return false;
+    *refusal =
+        (struct auth_refusal){.status = 401, .text = "authentication required", .challenge = basic_challenge};
+    return AUTH_REFUSED;
 }

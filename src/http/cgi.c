@@ -76,7 +76,8 @@ static void answer(struct settings *settings)
     struct exchange exchange = exchange_of_process();
 
     server_open(&server, settings, false);
-    serve(&server, &memory, &exchange);
+    if (!serve(&server, &memory, &exchange, true))
+        abort();
     fetcher_free(memory.fetcher);
     arena_free(memory.arena);
     server_close(&server);

@@ -264,7 +264,8 @@ static int make_report(struct settings *settings, struct arena *arena, const str
         .now = instant_now(),
         .deadline = clock_ms() + settings_number(settings, OSCAR_METRICS_DEADLINE),
         .segment = text_of(arguments->value[OPTION_SERVICE]),
-        .identity = {IDENTITY_ADMIN},
+        .admitted = true,
+        .identity = {.kind = IDENTITY_ADMIN},
         .question.kind = arguments->value[OPTION_SERVICE]    ? REPORT_SERVICE
                          : arguments->value[OPTION_GROUP_BY] ? REPORT_BREAKDOWN
                                                              : REPORT_SUMMARY,

@@ -35,6 +35,7 @@ static struct source_context context_of(const struct request *request, struct ge
         .settings = request->settings,
         .geoip = geoip,
         .remembered = request->server->remembered,
+        .claims = request->server->claims,
         .start = request->question.start.instant,
         .end = request->question.end.instant,
         .now = request->now,

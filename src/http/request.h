@@ -18,8 +18,10 @@ struct route;
 struct server;
 struct settings;
 
-/* What a stage says: go on to the next, or answered. */
-enum stage { GO_ON, ANSWERED };
+/* What a stage says: go on to the next; answered (or nobody waits any more); or not now: what comes next may
+ * wait for a network, and the request has not been admitted to that. Nothing was answered then, and the
+ * request is served again from its beginning. */
+enum stage { GO_ON, ANSWERED, NOT_NOW };
 
 struct request {
     struct exchange *exchange;
@@ -28,6 +30,7 @@ struct request {
     const struct settings *settings; /* one snapshot for the whole request */
     const struct server *server;     /* what all requests share */
     struct instant now;
+    bool admitted;    /* it may wait for backends and providers */
     int64_t began;    /* clock_ms() */
     int64_t deadline; /* clock_ms() */
     struct text method, path;
@@ -38,6 +41,7 @@ struct request {
     struct progress *progress; /* NULL: nobody watches */
     /* What was answered: for the log, and for the command line. */
     int status;
+    const char *reason;   /* of a refusal, for the log alone; NULL: the answer says it all */
     const char *refusal;  /* why there is no report, in the words of the answer */
     const char *complete; /* of a report: "true", "false" */
 };

@@ -49,18 +49,63 @@ static enum stage find_route(struct request *request)
     return request->route ? GO_ON : respond_text(request, 404, "not found");
 }
 
+static enum stage refuse(struct request *request, const struct auth_refusal *refusal)
+{
+    struct header headers[3] = {{NULL, NULL}};
+    size_t count = 0;
+
+    request->reason = refusal->reason;
+    if (refusal->challenge)
+        headers[count++] = (struct header){"WWW-Authenticate", refusal->challenge};
+    if (refusal->retry_after > 0)
+        headers[count++] =
+            (struct header){"Retry-After", arena_format(request->arena, "%d", refusal->retry_after)};
+    return respond(request, refusal->status, "text/plain; charset=utf-8", headers, text_of(refusal->text));
+}
+
 static enum stage authenticate(struct request *request)
 {
+    const struct auth_context context = {
+        .settings = request->settings,
+        .arena = request->arena,
+        .fetcher = request->fetcher,
+        .oidc = request->server->oidc,
+        .client = request->exchange->ops->descriptor(request->exchange),
+        .may_wait = request->admitted,
+        .now = request->now,
+        .deadline = request->deadline,
+    };
     const char *authorization = request->exchange->ops->parameter(request->exchange, "HTTP_AUTHORIZATION");
     struct auth_refusal refusal = {0};
 
-    if (!request->route->needs_credentials ||
-        auth_check(request->settings, authorization, &request->identity, &refusal))
+    if (!request->route->needs_credentials)
         return GO_ON;
-    return respond(request, refusal.status, "text/plain; charset=utf-8",
-                   (const struct header[]){{refusal.challenge ? "WWW-Authenticate" : NULL, refusal.challenge},
-                                           {NULL, NULL}},
-                   text_of(refusal.text));
+    switch (auth_check(&context, authorization, &request->identity, &refusal)) {
+    case AUTH_PASSED:
+        return GO_ON;
+    case AUTH_REFUSED:
+        return refuse(request, &refusal);
+    case AUTH_WOULD_WAIT:
+        return NOT_NOW;
+    case AUTH_GONE:
+        break;
+    }
+    return ANSWERED;
+}
+
+/* In the order in which the contract wants things checked. */
+static enum stage run_stages(struct request *request)
+{
+    static enum stage (*const stages[])(struct request * request) = {check_exchange, check_method, find_route,
+                                                                     authenticate};
+
+    for (size_t i = 0; i < sizeof(stages) / sizeof(stages[0]); i++) {
+        enum stage stage = stages[i](request);
+
+        if (stage != GO_ON)
+            return stage;
+    }
+    return request->route->handler(request);
 }
 
 static void write_log(const struct request *request)
@@ -72,10 +117,14 @@ static void write_log(const struct request *request)
     log_event(LOG_INFO, request->status ? "request" : "client went away", "method",
               arena_string(request->arena, request->method), "path",
               arena_string(request->arena, request->path), "status", status, "ms", ms,
-              request->complete ? "complete" : NULL, request->complete, NULL);
+              request->reason     ? "reason"
+              : request->complete ? "complete"
+                                  : NULL,
+              request->reason ? request->reason : request->complete, NULL);
 }
 
-void serve(const struct server *server, const struct worker_memory *memory, struct exchange *exchange)
+bool serve(const struct server *server, const struct worker_memory *memory, struct exchange *exchange,
+           bool admitted)
 {
     struct settings *settings = settings_store_current(server->settings);
     struct request request = {
@@ -85,19 +134,20 @@ void serve(const struct server *server, const struct worker_memory *memory, stru
         .settings = settings,
         .server = server,
         .now = instant_now(),
+        .admitted = admitted,
         .began = clock_ms(),
     };
+    enum stage stage;
 
     request.method = request_parameter(&request, "REQUEST_METHOD");
     request.path = read_path(&request);
     /* A twentieth of the time is kept for writing the answer down. */
     request.deadline = request.began + settings_number(settings, OSCAR_METRICS_DEADLINE) / 20 * 19;
 
-    if (check_exchange(&request) == GO_ON && check_method(&request) == GO_ON &&
-        find_route(&request) == GO_ON && authenticate(&request) == GO_ON)
-        request.route->handler(&request);
-
-    write_log(&request);
+    stage = run_stages(&request);
+    if (stage != NOT_NOW)
+        write_log(&request);
     settings_release(settings);
     arena_reset(memory->arena);
+    return stage != NOT_NOW;
 }

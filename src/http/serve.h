@@ -2,6 +2,8 @@
 #ifndef OM_HTTP_SERVE_H
 #define OM_HTTP_SERVE_H
 
+#include <stdbool.h>
+
 struct arena;
 struct exchange;
 struct fetcher;
@@ -13,7 +15,10 @@ struct worker_memory {
     struct fetcher *fetcher;
 };
 
-/* Answers, or finds that nobody waits any more. The worker's arena is empty again afterwards. */
-void serve(const struct server *server, const struct worker_memory *memory, struct exchange *exchange);
+/* Answers, or finds that nobody waits any more. False: it would have to wait for a network, and was not
+ * admitted to that; nothing was answered, call it again with `admitted`. The worker's arena is empty again
+ * afterwards. */
+bool serve(const struct server *server, const struct worker_memory *memory, struct exchange *exchange,
+           bool admitted) __attribute__((warn_unused_result));
 
 #endif

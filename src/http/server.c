@@ -4,21 +4,25 @@
 #include "settings.h"
 #include "sources/geoip.h"
 #include "util/cache.h"
+#include "util/claims.h"
 
 enum { REMEMBERED_MS = 24 * 3600 * 1000 };
 
 void server_open(struct server *server, struct settings *settings, bool remembers)
 {
     server->settings = settings_store_new(settings_hold(settings), settings_environment, NULL);
+    server->oidc = NULL;
     server->geoip = geoip_store_new(settings_text(settings, GEOIP_DATABASE));
     server->remembered =
         remembers ? cache_new((size_t)settings_number(settings, OSCAR_METRICS_MEMORY), REMEMBERED_MS) : NULL;
+    server->claims = remembers ? claims_new() : NULL;
     /* Now, so that the log says at once when the database cannot be read. */
     geoip_release(geoip_store_current(server->geoip));
 }
 
 void server_close(struct server *server)
 {
+    claims_free(server->claims);
     cache_free(server->remembered);
     geoip_store_free(server->geoip);
     settings_store_free(server->settings);

@@ -6,14 +6,18 @@
 #include <stdbool.h>
 
 struct cache;
+struct claims;
 struct geoip_store;
+struct oidc;
 struct settings;
 struct settings_store;
 
 struct server {
     struct settings_store *settings;
     struct geoip_store *geoip;
+    struct oidc *oidc;        /* providers, keys, tokens */
     struct cache *remembered; /* NULL: nothing is */
+    struct claims *claims;    /* who reads what will be remembered; NULL: nothing will be */
 };
 
 /* With the process' first settings, which are held as long. `remembers`: more than one report is expected. */

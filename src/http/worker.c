@@ -28,7 +28,8 @@ static void handle(void *context, struct exchange *exchange)
 {
     const struct worker *worker = context;
 
-    serve(worker->server, &worker->memory, exchange);
+    if (!serve(worker->server, &worker->memory, exchange, true))
+        abort();
 }
 
 static void *work(void *context)

@@ -2,13 +2,17 @@
 #ifndef OM_MODEL_IDENTITY_H
 #define OM_MODEL_IDENTITY_H
 
+#include "util/text.h"
+
 enum identity_kind {
     IDENTITY_NOBODY,
     IDENTITY_ADMIN, /* HTTP Basic: sees the whole cluster */
+    IDENTITY_USER,  /* OIDC: sees what is visible to them */
 };
 
 struct identity {
     enum identity_kind kind;
+    struct text user; /* IDENTITY_USER: the provider's `sub`, never empty, in the request's arena */
 };
 
 #endif

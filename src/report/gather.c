@@ -50,10 +50,14 @@ static void add_job(struct jobs *jobs, struct job *job)
 static void start_hours(const struct source_context *context, struct report *report, struct jobs *jobs)
 {
     const struct question *question = &report->question;
-    struct hours_query query = {.namespace = report->scope.namespace};
+    struct hours_part *part = ARENA_NEW(context->arena, struct hours_part);
+    struct hours_query query = {.parts = part, .part_count = 1};
 
-    if (question->kind == REPORT_SERVICE)
-        query.service = question->service;
+    part->namespace = report->scope.namespace;
+    if (question->kind == REPORT_SERVICE) {
+        part->services = &question->service;
+        part->service_count = 1;
+    }
     query.wanted[HOURS_CPU] = question->kind != REPORT_SERVICE || question->metric != METRIC_GPU_HOURS;
     query.wanted[HOURS_GPU] = question->kind != REPORT_SERVICE || question->metric != METRIC_CPU_HOURS;
     add_job(jobs, prometheus_start(context, &query, &report->hours));
@@ -66,7 +70,7 @@ static void start_requests(const struct source_context *context, struct report *
     struct source_status *status = ARENA_NEW(context->arena, struct source_status);
     enum logline_kind kind = source == SOURCE_EXPOSED ? LOGLINE_EXPOSED : LOGLINE_REQUESTS;
 
-    add_job(jobs, requests_start(context, kind, report->usage, status));
+    add_job(jobs, requests_start(context, kind, report->question.service, report->usage, status));
     report->sources[source] = status;
 }
 
@@ -83,6 +87,19 @@ static void start(const struct source_context *context, unsigned mask, struct re
         start_requests(context, report, jobs, SOURCE_REQUESTS);
     if (mask >> SOURCE_EXPOSED & 1)
         start_requests(context, report, jobs, SOURCE_EXPOSED);
+}
+
+/* How long to wait at most for something to happen. */
+static int patience(const struct source_context *context, const struct jobs *jobs)
+{
+    int64_t now = clock_ms(), until = now + WAIT_MS;
+
+    if (context->deadline < until)
+        until = context->deadline;
+    for (size_t i = 0; i < jobs->count; i++)
+        if (jobs->job[i] && jobs->job[i]->wake_at > 0 && jobs->job[i]->wake_at < until)
+            until = jobs->job[i]->wake_at;
+    return until > now ? (int)(until - now) : 0;
 }
 
 /* One turn of everybody. */
@@ -142,8 +159,7 @@ static bool run(const struct source_context *context, struct jobs *jobs, int cli
 
     while ((state = step_all(jobs)) != JOB_DONE) {
         enum client_state seen = look_at_client(client);
-        int64_t left = context->deadline - clock_ms();
-        int wait = left < WAIT_MS ? (int)left : WAIT_MS;
+        int wait = patience(context, jobs);
 
         if (context->progress)
             tell_progress(context->progress, jobs);
@@ -151,7 +167,7 @@ static bool run(const struct source_context *context, struct jobs *jobs, int cli
             stop_all(context, jobs, JOB_GONE);
             return false;
         }
-        if (left <= 0) {
+        if (clock_ms() >= context->deadline) {
             stop_all(context, jobs, JOB_DEADLINE);
             return true;
         }

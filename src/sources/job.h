@@ -7,6 +7,7 @@
 
 struct arena;
 struct cache;
+struct claims;
 struct fetcher;
 struct geoip;
 struct settings;
@@ -23,6 +24,8 @@ struct source_context {
     const struct settings *settings;
     struct geoip *geoip;       /* of clients' addresses; may be unreadable. NULL: none is configured */
     struct cache *remembered;  /* what workers share of what they read; NULL: nothing is remembered */
+    struct claims *claims;     /* who reads what at the moment; NULL when nothing is remembered */
+    int64_t fresh_after;       /* clock_ms(): what was read before that is not to be used; 0: any will do */
     struct instant start, end; /* the range, both inclusive */
     struct instant now;        /* when the request came */
     int64_t deadline;          /* clock_ms() at which the report must have what it will answer with */
@@ -31,7 +34,7 @@ struct source_context {
 
 enum job_state {
     JOB_READY,   /* there is more to do at once: call step() again */
-    JOB_WAITING, /* for a fetch: call step() after fetcher_wait() */
+    JOB_WAITING, /* for a fetch, fetcher_wake(), or `wake_at`: call step() after fetcher_wait() */
     JOB_DONE,    /* result and status are final; step() and stop() are not called again */
 };
 
@@ -56,6 +59,9 @@ struct job {
     const struct job_ops *ops;
     /* Bytes read so far, of all that there are; 0 of 0 from those who cannot tell. */
     uint64_t done, total;
+    /* While JOB_WAITING: step() is wanted at that clock_ms() at the latest; 0: only when something happens.
+     */
+    int64_t wake_at;
 };
 
 #endif

@@ -37,18 +37,18 @@ static const struct {
     [HOURS_GPU] = {"GPU", PROMETHEUS_GPU_QUERY},
 };
 
-const char *prometheus_fill(struct arena *arena, const char *template, const struct hours_query *query,
+const char *prometheus_fill(struct arena *arena, const char *template, const struct hours_part *part,
                             const char *services_namespace, int64_t range_seconds, const char **why)
 {
-    bool all = query->service.length == 0, owner = query->namespace.length > 0;
+    bool all = part->service_count == 0, owner = part->namespace.length > 0;
     struct template_value values[] = {
         {.name = "{{service}}",
-         .text = query->service,
+         .text = all ? (struct text){NULL, 0} : part->services[0],
          .tail = all ? ".*" : NULL,
          .no_exact =
              all ? "the query template matches one service exactly (\"=\") and cannot ask for all" : NULL},
         {.name = "{{namespace}}",
-         .text = owner ? query->namespace : text_of(services_namespace),
+         .text = owner ? part->namespace : text_of(services_namespace),
          .tail = owner ? NULL : ".*"},
         {.name = "{{services_namespace}}", .text = text_of(services_namespace)},
         {.name = "{{range}}",
@@ -153,8 +153,9 @@ static void start_queries(struct prometheus_job *job, const struct hours_query *
 
         if (!job->queries[kind].wanted)
             continue;
-        promql = prometheus_fill(context->arena, settings_text(context->settings, kinds[kind].query), query,
-                                 settings_text(context->settings, OSCAR_SERVICES_NAMESPACE), range, &why);
+        promql = prometheus_fill(context->arena, settings_text(context->settings, kinds[kind].query),
+                                 &query->parts[0], settings_text(context->settings, OSCAR_SERVICES_NAMESPACE),
+                                 range, &why);
         if (promql)
             start_query(&job->queries[kind], promql);
         else

@@ -11,10 +11,18 @@
 enum hours_kind { HOURS_CPU, HOURS_GPU };
 enum { HOURS_KINDS = HOURS_GPU + 1 };
 
+/* Some services in one place. */
+struct hours_part {
+    const struct text *services; /* these; of none: all (".*") */
+    size_t service_count;
+    struct text namespace; /* exactly that one; empty: OSCAR's services' */
+};
+
+/* The sum over the parts, which must not overlap; of no part: 0, and no question is asked. */
 struct hours_query {
     bool wanted[HOURS_KINDS];
-    struct text service;   /* one service; empty: all (".*") */
-    struct text namespace; /* exactly that one (a report limited to an owner); empty: OSCAR's services' */
+    const struct hours_part *parts; /* must live as long as the job */
+    size_t part_count;
 };
 
 /* The status' name is "prometheus". With one of two queries failed: 0 for that one, partial, the note names
@@ -32,7 +40,7 @@ struct job *prometheus_start(const struct source_context *context, const struct 
 /* Replaces {{service}}, {{range}}, {{services_namespace}} and {{namespace}} in a template, each escaped by
  * the operator before its string (contract, section 7). In the arena. NULL when the template cannot be used
  * for this query; *why then says it for an operator. `range_seconds` is at least 1. */
-const char *prometheus_fill(struct arena *arena, const char *template, const struct hours_query *query,
+const char *prometheus_fill(struct arena *arena, const char *template, const struct hours_part *part,
                             const char *services_namespace, int64_t range_seconds, const char **why);
 
 /* Reads one answer of /api/v1/query: sums it up into *value (finite), and notes warnings, samples left out

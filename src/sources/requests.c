@@ -47,9 +47,10 @@ static struct job *start_files(const struct source_context *context, enum loglin
                           ARENA_NEW(context->arena, struct logfiles_tally));
 }
 
-struct job *requests_start(const struct source_context *context, enum logline_kind kind, struct usage *usage,
-                           struct source_status *status)
+struct job *requests_start(const struct source_context *context, enum logline_kind kind, struct text service,
+                           struct usage *usage, struct source_status *status)
 {
+    (void)service;
     status_init(status, context->arena, source_name(context->settings, kind));
     if (reads_files(context->settings))
         return start_files(context, kind, usage, status);

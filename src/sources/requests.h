@@ -9,11 +9,12 @@
 
 struct settings;
 
-/* Starts reading requests of one kind into *usage. *status gets the name of the source and what was lost.
- * NULL when there is nothing to read: the status then says why. The out parameters must live as long as the
- * job. */
-struct job *requests_start(const struct source_context *context, enum logline_kind kind, struct usage *usage,
-                           struct source_status *status);
+/* Starts reading requests of one kind into *usage; of one service alone where the source can ask for that, or
+ * of all (`service` empty, or it cannot): views choose anyway. *status gets the name of the source and what
+ * was lost. NULL when there is nothing to read: the status then says why. The out parameters must live as
+ * long as the job. */
+struct job *requests_start(const struct source_context *context, enum logline_kind kind, struct text service,
+                           struct usage *usage, struct source_status *status);
 
 /* True when the requests' countries come from GEOIP_DATABASE; Loki brings its own, in labels. */
 bool requests_need_geoip(const struct settings *settings);

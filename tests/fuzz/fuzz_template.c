@@ -49,9 +49,9 @@ static struct text skeleton(struct arena *arena, const char *query)
 
 static const char *fill(struct arena *arena, const char *template, struct text name)
 {
-    struct hours_query query = {.service = name};
+    const struct hours_part part = {.services = &name, .service_count = name.length > 0};
     const char *why = NULL;
-    const char *filled = prometheus_fill(arena, template, &query, "oscar.svc", 60, &why);
+    const char *filled = prometheus_fill(arena, template, &part, "oscar.svc", 60, &why);
 
     if ((filled == NULL) != (why != NULL))
         abort();

@@ -183,7 +183,9 @@ static void tear_down(struct fixture *f)
 
 static void start(struct fixture *f, bool cpu, bool gpu)
 {
-    const struct hours_query query = {.wanted = {cpu, gpu}, .service = TEXT_LITERAL("yolo")};
+    static const struct text yolo = {"yolo", 4};
+    static const struct hours_part part = {.services = &yolo, .service_count = 1};
+    const struct hours_query query = {.wanted = {cpu, gpu}, .parts = &part, .part_count = 1};
 
     f->job = prometheus_start(&f->context, &query, &f->hours);
 }

@@ -28,9 +28,9 @@ static void run(const struct row *rows, size_t count)
     struct arena *arena = arena_new();
 
     for (size_t i = 0; i < count; i++) {
-        struct hours_query query = {.service = rows[i].service, .namespace = rows[i].namespace};
+        const struct hours_part part = {&rows[i].service, rows[i].service.length > 0, rows[i].namespace};
         const char *why = NULL;
-        const char *filled = prometheus_fill(arena, rows[i].template, &query, "oscar.svc", 300, &why);
+        const char *filled = prometheus_fill(arena, rows[i].template, &part, "oscar.svc", 300, &why);
         const char *expected = rows[i].query ? rows[i].query : rows[i].why, *got = filled ? filled : why;
 
         if ((filled != NULL) != (rows[i].query != NULL) || strcmp(got, expected) != 0)

@@ -354,6 +354,7 @@ static void set_curl_outcome(struct fetch *fetch, CURLcode code)
 static void finish(struct fetcher *fetcher, struct fetch *fetch)
 {
     struct fetch_answer answer = {.outcome = fetch->outcome, .body = buf_text(&fetch->body)};
+    curl_off_t seconds = 0;
 
     if (fetch->previous)
         fetch->previous->next = fetch->next;
@@ -365,8 +366,11 @@ static void finish(struct fetcher *fetcher, struct fetch *fetch)
 
     if (fetch->easy) {
         curl_multi_remove_handle(fetcher->multi, fetch->easy);
-        if (fetch->outcome == FETCH_ANSWERED)
+        if (fetch->outcome == FETCH_ANSWERED) {
             curl_easy_getinfo(fetch->easy, CURLINFO_RESPONSE_CODE, &answer.status);
+            curl_easy_getinfo(fetch->easy, CURLINFO_RETRY_AFTER, &seconds);
+            answer.retry_after_ms = (int64_t)seconds * 1000;
+        }
         curl_easy_cleanup(fetch->easy);
     } else {
         fetcher->stillborn--;

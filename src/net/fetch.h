@@ -44,9 +44,10 @@ enum fetch_outcome {
 
 struct fetch_answer {
     enum fetch_outcome outcome;
-    long status;      /* HTTP; 0 unless FETCH_ANSWERED */
-    struct text body; /* valid during done() */
-    const char *why;  /* when not FETCH_ANSWERED: words for an operator, without the URL's credentials */
+    long status;            /* HTTP; 0 unless FETCH_ANSWERED */
+    struct text body;       /* valid during done() */
+    int64_t retry_after_ms; /* what the server asked for (Retry-After); 0: nothing */
+    const char *why; /* when not FETCH_ANSWERED: words for an operator, without the URL's credentials */
 };
 
 typedef void fetch_done(void *context, const struct fetch_answer *answer);

@@ -25,28 +25,48 @@ struct hours_query {
     size_t part_count;
 };
 
-/* The status' name is "prometheus". With one of two queries failed: 0 for that one, partial, the note names
- * it. */
+/* The status' name is "prometheus". Where only some of what makes up a value could be got: that, partial, and
+ * the note names what is not in it. With one of two kinds failed: 0 for that one. */
 struct hours {
     double value[HOURS_KINDS]; /* hours; 0 where it could not be got; always finite */
     struct source_status status;
 };
 
 /* Starts the queries that are wanted, side by side. The job lies in the context's arena; *out must live as
- * long. */
+ * long.
+ *
+ * A part of several services is one query with an alternation, or several where the names are too many; with
+ * a template that has them behind "=" it is a query for each. A query that is too large for the server, or
+ * takes too long, is asked again as the halves of its range, and those as theirs, where the template adds up
+ * (sources/additive.h). increase() looks at the samples between the two ends of its range and estimates what
+ * happened between them and the ends: the halves' sum is exactly the whole where there is a sample at the
+ * cut, and otherwise off by at most about one scrape interval's hours at each cut. */
 struct job *prometheus_start(const struct source_context *context, const struct hours_query *query,
                              struct hours *out);
 
 /* Replaces {{service}}, {{range}}, {{services_namespace}} and {{namespace}} in a template, each escaped by
  * the operator before its string (contract, section 7). In the arena. NULL when the template cannot be used
- * for this query; *why then says it for an operator. `range_seconds` is at least 1. */
+ * for this query; *why then says it for an operator. `range_ms` is at least 1000. */
 const char *prometheus_fill(struct arena *arena, const char *template, const struct hours_part *part,
-                            const char *services_namespace, int64_t range_seconds, const char **why);
+                            const char *services_namespace, int64_t range_ms, const char **why);
+
+/* How many of the services (of a part that has some left: at least 1) the next query with that template asks
+ * for: as many as the template and PROMETHEUS_NAMES_BYTES allow. */
+size_t prometheus_group(const char *template, const struct text *services, size_t count);
+
+enum { PROMETHEUS_NAMES_BYTES = 16 * 1024 }; /* of services in one query, before they are escaped */
+
+enum prometheus_result {
+    PROMETHEUS_VALUE,
+    PROMETHEUS_TOO_MUCH, /* too many samples, or too much time: of a shorter range it may succeed */
+    PROMETHEUS_BUSY,     /* a moment later it may succeed */
+    PROMETHEUS_FAILED,
+};
 
 /* Reads one answer of /api/v1/query: sums it up into *value (finite), and notes warnings, samples left out
- * and everything that is not an answer in *status, as `what` ("CPU"). False when there is no value at all
- * (the note is then there, at level partial: the caller knows whether the other query gave one). */
-bool prometheus_read(struct text body, long http_status, const char *what, double *value,
-                     struct source_status *status);
+ * and everything that is not an answer in *status, as `what` ("CPU"). Unless there is a value the note is at
+ * level partial: the caller knows whether the other queries gave one. */
+enum prometheus_result prometheus_read(struct text body, long http_status, const char *what, double *value,
+                                       struct source_status *status);
 
 #endif

@@ -127,10 +127,43 @@ static void note_warnings(struct json_object *answer, const char *what, struct s
             status_note(status, STATUS_PARTIAL, "%s query: a warning", what);
 }
 
-static void note_error(struct json_object *answer, long http_status, const char *what,
-                       struct source_status *status)
+/* What a status means whatever stands in the body: proxies have words of their own. */
+static enum prometheus_result result_of_status(long http_status)
 {
-    struct text type, words;
+    switch (http_status) {
+    case 504:
+        return PROMETHEUS_TOO_MUCH;
+    case 429:
+    case 502:
+    case 503:
+        return PROMETHEUS_BUSY;
+    default:
+        return PROMETHEUS_FAILED;
+    }
+}
+
+static bool has_words(struct text text, const char *words)
+{
+    return text.length > 0 && memmem(text.data, text.length, words, strlen(words)) != NULL;
+}
+
+/* What Prometheus says of itself (promql/engine.go, web/api/v1): 422 for too many samples, 503 of type
+ * "timeout" for a query that ran, or waited in its queue, for too long. The storage may run into the same
+ * timeout and then says so in words of its own. */
+static enum prometheus_result result_of_error(struct text type, struct text words, long http_status)
+{
+    if (has_words(words, "query timed out in query queue"))
+        return PROMETHEUS_BUSY;
+    if (text_is(type, "timeout") || has_words(words, "query processing would load too many samples") ||
+        has_words(words, "context deadline exceeded"))
+        return PROMETHEUS_TOO_MUCH;
+    return result_of_status(http_status);
+}
+
+static enum prometheus_result read_error(struct json_object *answer, long http_status, const char *what,
+                                         struct source_status *status)
+{
+    struct text type = {NULL, 0}, words = {NULL, 0};
     const char *kind = "error", *message = "no reason given";
 
     if (json_string(json_member(answer, "errorType"), &type) && type.length > 0)
@@ -141,6 +174,7 @@ static void note_error(struct json_object *answer, long http_status, const char 
         status_note(status, STATUS_PARTIAL, "%s query: %s: %s", what, kind, message);
     else
         status_note(status, STATUS_PARTIAL, "%s query: HTTP %ld: %s: %s", what, http_status, kind, message);
+    return result_of_error(type, words, http_status);
 }
 
 static bool read_success(struct json_object *answer, const char *what, double *value,
@@ -171,23 +205,25 @@ static bool read_success(struct json_object *answer, const char *what, double *v
     return true;
 }
 
-bool prometheus_read(struct text body, long http_status, const char *what, double *value,
-                     struct source_status *status)
+enum prometheus_result prometheus_read(struct text body, long http_status, const char *what, double *value,
+                                       struct source_status *status)
 {
     struct json_object *answer = json_read(body);
     struct text word = {NULL, 0};
-    bool success = false;
+    enum prometheus_result result = PROMETHEUS_FAILED;
 
     json_string(json_member(answer, "status"), &word);
-    if (text_is(word, "error"))
-        note_error(answer, http_status, what, status);
-    else if (http_status != 200)
+    if (text_is(word, "error")) {
+        result = read_error(answer, http_status, what, status);
+    } else if (http_status != 200) {
         status_note(status, STATUS_PARTIAL, "%s query: HTTP %ld%s", what, http_status,
                     http_status >= 300 && http_status < 400 ? ": redirects are not followed" : "");
-    else if (!text_is(word, "success"))
+        result = result_of_status(http_status);
+    } else if (!text_is(word, "success")) {
         status_note(status, STATUS_PARTIAL, "%s query: the answer is not Prometheus' JSON", what);
-    else
-        success = read_success(answer, what, value, status);
+    } else if (read_success(answer, what, value, status)) {
+        result = PROMETHEUS_VALUE;
+    }
     json_object_put(answer);
-    return success;
+    return result;
 }

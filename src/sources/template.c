@@ -60,19 +60,9 @@ static bool is_special_in_regex(char c)
     return c != '\0' && strchr("\\.+*?()|[]{}^$", c) != NULL;
 }
 
-static void put_value(struct filler *f, char quote, const struct template_value *value)
+/* The bytes as they are meant: in a regular expression none of them is special. */
+static void put_text(struct filler *f, char quote, struct text text)
 {
-    struct text text = value->text;
-
-    if (f->match == MATCH_NONE && !value->bare) {
-        f->why = arena_format(
-            f->arena, "the query template has %s in a string without =, !=, =~ or !~ before it", value->name);
-        return;
-    }
-    if (f->match == MATCH_EXACT && value->no_exact) {
-        f->why = value->no_exact;
-        return;
-    }
     while (text.length > 0) {
         size_t length = text_utf8_length(text);
         struct text c = {text.data, length ? length : 1};
@@ -82,13 +72,54 @@ static void put_value(struct filler *f, char quote, const struct template_value 
         put_in_string(f, quote, c);
         text = text_skip(text, c.length);
     }
+}
+
+/* Alone between the quotes an alternation needs no group: both languages match the whole string then, or any
+ * part of it. */
+static void put_alternation(struct filler *f, char quote, const struct template_value *value, bool alone)
+{
+    if (!alone)
+        buf_add_string(&f->out, "(?:");
+    for (size_t i = 0; i < value->text_count; i++) {
+        if (i > 0)
+            buf_add_char(&f->out, '|');
+        put_text(f, quote, value->texts[i]);
+    }
+    if (!alone)
+        buf_add_char(&f->out, ')');
+}
+
+static void put_value(struct filler *f, char quote, struct template_value *value, bool alone)
+{
+    if (f->match == MATCH_NONE && !value->bare) {
+        f->why = arena_format(
+            f->arena, "the query template has %s in a string without =, !=, =~ or !~ before it", value->name);
+        return;
+    }
+    value->exact = value->exact || f->match == MATCH_EXACT;
+    if (f->match == MATCH_EXACT && value->no_exact) {
+        f->why = value->no_exact;
+        return;
+    }
+    if (value->texts) {
+        put_alternation(f, quote, value, alone);
+        return;
+    }
+    put_text(f, quote, value->text);
     if (f->match == MATCH_REGEX && value->tail)
         buf_add_string(&f->out, value->tail);
+}
+
+/* A placeholder within a string: is it all that stands between the quotes? */
+static bool is_alone(const struct filler *f, char quote, const char *begin, size_t length)
+{
+    return f->rest.data == begin && f->rest.length > length && f->rest.data[length] == quote;
 }
 
 static void fill_string(struct filler *f)
 {
     char quote = f->rest.data[0];
+    const char *begin = f->rest.data + 1;
 
     take(f, 1);
     while (f->why == NULL && f->rest.length > 0) {
@@ -96,9 +127,11 @@ static void fill_string(struct filler *f)
         struct template_value *value = find_value(f);
 
         if (value) {
-            value->used = true;
-            put_value(f, quote, value);
-            f->rest = text_skip(f->rest, strlen(value->name));
+            size_t length = strlen(value->name);
+
+            value->used++;
+            put_value(f, quote, value, is_alone(f, quote, begin, length));
+            f->rest = text_skip(f->rest, length);
         } else if (c == quote) {
             take(f, 1);
             return;
@@ -118,7 +151,7 @@ static void fill_bare(struct filler *f, struct template_value *value)
         f->why = arena_format(f->arena, "the query template has %s outside a string", value->name);
         return;
     }
-    value->used = true;
+    value->used++;
     buf_add(&f->out, value->text);
     f->rest = text_skip(f->rest, strlen(value->name));
 }

@@ -11,14 +11,19 @@
 struct arena;
 
 /* What one placeholder stands for. In a string behind = or != (and |= of LogQL) it is `text`. In one behind
- * =~ or !~ (and |~) it is `text`, each byte meant literally, followed by the regular expression `tail`. */
+ * =~ or !~ (and |~) it is `text`, each byte meant literally, followed by the regular expression `tail`.
+ * With `texts` it stands for any of several: behind =~ and !~ an alternation ("a|b", in a group unless it is
+ * the whole string), and nothing behind = and !=. */
 struct template_value {
-    const char *name;     /* with its braces: "{{service}}" */
-    struct text text;     /* any bytes */
-    const char *tail;     /* ".*"; NULL: none */
-    const char *no_exact; /* why it cannot stand behind = and !=; NULL: it can */
-    bool bare; /* letters and digits alone: it may also stand outside strings and behind no operator */
-    bool used; /* out: the template has it */
+    const char *name;         /* with its braces: "{{service}}" */
+    struct text text;         /* any bytes */
+    const struct text *texts; /* not NULL: these instead of `text` and `tail`; needs `no_exact` */
+    size_t text_count;        /* at least 1 */
+    const char *tail;         /* ".*"; NULL: none */
+    const char *no_exact;     /* why it cannot stand behind = and !=; NULL: it can */
+    bool bare;   /* letters and digits alone: it may also stand outside strings and behind no operator */
+    size_t used; /* out: how often the template has it */
+    bool exact;  /* out: behind = or != at least once */
 };
 
 enum { TEMPLATE_MAX_BYTES = 64 * 1024 }; /* of the query */

@@ -51,7 +51,7 @@ static const char *fill(struct arena *arena, const char *template, struct text n
 {
     const struct hours_part part = {.services = &name, .service_count = name.length > 0};
     const char *why = NULL;
-    const char *filled = prometheus_fill(arena, template, &part, "oscar.svc", 60, &why);
+    const char *filled = prometheus_fill(arena, template, &part, "oscar.svc", 60000, &why);
 
     if ((filled == NULL) != (why != NULL))
         abort();

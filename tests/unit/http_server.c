@@ -15,13 +15,15 @@
 
 #include "util/memory.h"
 
-enum { MAX_REQUESTS = 8, MAX_REQUEST_BYTES = 16 * 1024 };
+enum { MAX_REQUESTS = 8, MAX_REQUEST_BYTES = 256 * 1024, MAX_HELD = 32 };
 
 struct http_server {
     const struct http_reply *replies;
     size_t count, together;
+    http_choose *choose; /* NULL: by the replies */
+    void *context;
     int listener, arrived[2]; /* a pipe: a byte for each request */
-    int connections[MAX_REQUESTS];
+    int connections[MAX_HELD];
     char *requests[MAX_REQUESTS];
     char url[64];
     pthread_t thread;
@@ -116,29 +118,70 @@ static void *serve(void *context)
     return NULL;
 }
 
+/* The requests of such a server all go into the first buffer. */
+static void *serve_chosen(void *context)
+{
+    struct http_server *server = context;
+    size_t held = 0;
+
+    for (;;) {
+        int connection = accept(server->listener, NULL, NULL);
+        const char *bytes;
+
+        if (connection < 0)
+            return NULL;
+        server->requests[0][0] = '\0';
+        read_request(connection, server->requests[0]);
+        bytes = server->choose(server->context, server->requests[0]);
+        if (bytes == NULL) {
+            check(held < MAX_HELD, "too many requests without an answer");
+            server->connections[held++] = connection;
+            continue;
+        }
+        (void)!send(connection, bytes, strlen(bytes), MSG_NOSIGNAL);
+        close(connection);
+    }
+}
+
+static struct http_server *start(struct http_server *server)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t length = sizeof(address);
+
+    for (size_t i = 0; i < MAX_HELD; i++)
+        server->connections[i] = -1;
+    for (size_t i = 0; i < MAX_REQUESTS; i++)
+        server->requests[i] = memory_new(MAX_REQUEST_BYTES, 1);
+    check(pipe(server->arrived) == 0, "pipe");
+    server->listener = socket(AF_INET, SOCK_STREAM, 0);
+    check(server->listener >= 0, "socket");
+    check(bind(server->listener, (struct sockaddr *)&address, length) == 0, "bind");
+    check(listen(server->listener, SOMAXCONN) == 0, "listen");
+    check(getsockname(server->listener, (struct sockaddr *)&address, &length) == 0, "getsockname");
+    snprintf(server->url, sizeof(server->url), "http://127.0.0.1:%u", (unsigned)ntohs(address.sin_port));
+    check(pthread_create(&server->thread, NULL, server->choose ? serve_chosen : serve, server) == 0,
+          "pthread_create");
+    return server;
+}
+
 struct http_server *http_server_start(const struct http_reply *replies, size_t count, size_t together)
 {
     struct http_server *server = memory_new(1, sizeof(*server));
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    socklen_t length = sizeof(address);
 
     check(count <= MAX_REQUESTS, "too many replies");
     server->replies = replies;
     server->count = count;
     server->together = together;
-    for (size_t i = 0; i < MAX_REQUESTS; i++) {
-        server->connections[i] = -1;
-        server->requests[i] = memory_new(MAX_REQUEST_BYTES, 1);
-    }
-    check(pipe(server->arrived) == 0, "pipe");
-    server->listener = socket(AF_INET, SOCK_STREAM, 0);
-    check(server->listener >= 0, "socket");
-    check(bind(server->listener, (struct sockaddr *)&address, length) == 0, "bind");
-    check(listen(server->listener, MAX_REQUESTS) == 0, "listen");
-    check(getsockname(server->listener, (struct sockaddr *)&address, &length) == 0, "getsockname");
-    snprintf(server->url, sizeof(server->url), "http://127.0.0.1:%u", (unsigned)ntohs(address.sin_port));
-    check(pthread_create(&server->thread, NULL, serve, server) == 0, "pthread_create");
-    return server;
+    return start(server);
+}
+
+struct http_server *http_server_start_choosing(http_choose *choose, void *context)
+{
+    struct http_server *server = memory_new(1, sizeof(*server));
+
+    server->choose = choose;
+    server->context = context;
+    return start(server);
 }
 
 void http_server_stop(struct http_server *server)
@@ -148,10 +191,10 @@ void http_server_stop(struct http_server *server)
     close(server->listener);
     close(server->arrived[0]);
     close(server->arrived[1]);
-    for (size_t i = 0; i < MAX_REQUESTS; i++) {
+    for (size_t i = 0; i < MAX_HELD; i++)
         hang_up(server, i);
+    for (size_t i = 0; i < MAX_REQUESTS; i++)
         free(server->requests[i]);
-    }
     free(server);
 }
 

@@ -17,6 +17,14 @@ struct http_reply {
 
 /* Of the replies the first `together` requests are all read before any is answered; then one by one. */
 struct http_server *http_server_start(const struct http_reply *replies, size_t count, size_t together);
+
+/* The bytes that answer a request, head and body; NULL: never any answer. Called by the server's thread, one
+ * request after the other. */
+typedef const char *http_choose(void *context, const char *request);
+
+/* Each request gets what `choose` gives, on a connection of its own; there is no end to them. */
+struct http_server *http_server_start_choosing(http_choose *choose, void *context);
+
 void http_server_stop(struct http_server *server); /* frees it, too */
 
 const char *http_server_url(const struct http_server *server); /* "http://127.0.0.1:PORT" */

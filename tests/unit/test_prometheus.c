@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "hours_fixture.h"
 #include "http_server.h"
 #include "net/fetch.h"
 #include "settings.h"
@@ -23,70 +24,101 @@
 static const struct {
     const char *body;
     long http;
-    bool success;
+    enum prometheus_result result;
     double value;
     const char *notes; /* NULL: all is well */
     int line;
 } answer_rows[] = {
-    {VECTOR(SAMPLE("2.5")), 200, true, 2.5, NULL, __LINE__},
-    {VECTOR(SAMPLE("2.5") "," SAMPLE("1e-1")), 200, true, 2.6, NULL, __LINE__},
-    {VECTOR(""), 200, true, 0, NULL, __LINE__},
-    {VECTOR(SAMPLE("-0")), 200, true, 0, NULL, __LINE__},
-    {VECTOR(SAMPLE("-1.5E+2")), 200, true, -150, NULL, __LINE__},
-    {SCALAR("[1767225600.123,\"3\"]"), 200, true, 3, NULL, __LINE__},
+    {VECTOR(SAMPLE("2.5")), 200, PROMETHEUS_VALUE, 2.5, NULL, __LINE__},
+    {VECTOR(SAMPLE("2.5") "," SAMPLE("1e-1")), 200, PROMETHEUS_VALUE, 2.6, NULL, __LINE__},
+    {VECTOR(""), 200, PROMETHEUS_VALUE, 0, NULL, __LINE__},
+    {VECTOR(SAMPLE("-0")), 200, PROMETHEUS_VALUE, 0, NULL, __LINE__},
+    {VECTOR(SAMPLE("-1.5E+2")), 200, PROMETHEUS_VALUE, -150, NULL, __LINE__},
+    {SCALAR("[1767225600.123,\"3\"]"), 200, PROMETHEUS_VALUE, 3, NULL, __LINE__},
     {MATRIX("{\"metric\":{},\"values\":[[1,\"1\"],[2,\"4\"]]},{\"metric\":{},\"values\":[[1,\"8\"]]}"), 200,
-     true, 12, NULL, __LINE__},
-    {MATRIX("{\"metric\":{},\"values\":[]}"), 200, true, 0, NULL, __LINE__},
-    {VECTOR(SAMPLE("NaN") "," SAMPLE("+Inf") "," SAMPLE("2")), 200, true, 2,
+     PROMETHEUS_VALUE, 12, NULL, __LINE__},
+    {MATRIX("{\"metric\":{},\"values\":[]}"), 200, PROMETHEUS_VALUE, 0, NULL, __LINE__},
+    {VECTOR(SAMPLE("NaN") "," SAMPLE("+Inf") "," SAMPLE("2")), 200, PROMETHEUS_VALUE, 2,
      "CPU query: samples left out that are NaN or infinite: 2", __LINE__},
-    {SCALAR("[1,\"NaN\"]"), 200, true, 0, "CPU query: samples left out that are NaN or infinite: 1",
-     __LINE__},
-    {VECTOR(SAMPLE("1e999") "," SAMPLE("2")), 200, true, 2,
+    {SCALAR("[1,\"NaN\"]"), 200, PROMETHEUS_VALUE, 0,
      "CPU query: samples left out that are NaN or infinite: 1", __LINE__},
-    {VECTOR(SAMPLE("1e308") "," SAMPLE("1e308")), 200, false, 0, "CPU query: the sum is too large", __LINE__},
-    {VECTOR(SAMPLE("0x10")), 200, false, 0, "CPU query: the result is no number (vector)", __LINE__},
-    {VECTOR(SAMPLE(" 1")), 200, false, 0, "CPU query: the result is no number (vector)", __LINE__},
-    {VECTOR(SAMPLE("1.")), 200, false, 0, "CPU query: the result is no number (vector)", __LINE__},
-    {VECTOR(SAMPLE("")), 200, false, 0, "CPU query: the result is no number (vector)", __LINE__},
-    {VECTOR(SAMPLE("1\\u00002")), 200, false, 0, "CPU query: the result is no number (vector)", __LINE__},
-    {VECTOR("{\"metric\":{},\"value\":[1,2]}"), 200, false, 0, "CPU query: the result is no number (vector)",
+    {VECTOR(SAMPLE("1e999") "," SAMPLE("2")), 200, PROMETHEUS_VALUE, 2,
+     "CPU query: samples left out that are NaN or infinite: 1", __LINE__},
+    {VECTOR(SAMPLE("1e308") "," SAMPLE("1e308")), 200, PROMETHEUS_FAILED, 0,
+     "CPU query: the sum is too large", __LINE__},
+    {VECTOR(SAMPLE("0x10")), 200, PROMETHEUS_FAILED, 0, "CPU query: the result is no number (vector)",
      __LINE__},
-    {VECTOR("{\"metric\":{},\"histogram\":[1,{}]}"), 200, false, 0,
+    {VECTOR(SAMPLE(" 1")), 200, PROMETHEUS_FAILED, 0, "CPU query: the result is no number (vector)",
+     __LINE__},
+    {VECTOR(SAMPLE("1.")), 200, PROMETHEUS_FAILED, 0, "CPU query: the result is no number (vector)",
+     __LINE__},
+    {VECTOR(SAMPLE("")), 200, PROMETHEUS_FAILED, 0, "CPU query: the result is no number (vector)", __LINE__},
+    {VECTOR(SAMPLE("1\\u00002")), 200, PROMETHEUS_FAILED, 0, "CPU query: the result is no number (vector)",
+     __LINE__},
+    {VECTOR("{\"metric\":{},\"value\":[1,2]}"), 200, PROMETHEUS_FAILED, 0,
      "CPU query: the result is no number (vector)", __LINE__},
-    {VECTOR("7"), 200, false, 0, "CPU query: the result is no number (vector)", __LINE__},
-    {MATRIX("{\"metric\":{},\"values\":[[1,\"1\",\"2\"]]}"), 200, false, 0,
+    {VECTOR("{\"metric\":{},\"histogram\":[1,{}]}"), 200, PROMETHEUS_FAILED, 0,
+     "CPU query: the result is no number (vector)", __LINE__},
+    {VECTOR("7"), 200, PROMETHEUS_FAILED, 0, "CPU query: the result is no number (vector)", __LINE__},
+    {MATRIX("{\"metric\":{},\"values\":[[1,\"1\",\"2\"]]}"), 200, PROMETHEUS_FAILED, 0,
      "CPU query: the result is no number (matrix)", __LINE__},
-    {"{\"status\":\"success\",\"data\":{\"resultType\":\"string\",\"result\":[1,\"2\"]}}", 200, false, 0,
-     "CPU query: the result is no number (string)", __LINE__},
-    {"{\"status\":\"success\",\"data\":{\"resultType\":\"vector\",\"result\":null}}", 200, false, 0,
-     "CPU query: the result is no number (vector)", __LINE__},
-    {"{\"status\":\"success\",\"data\":{}}", 200, false, 0, "CPU query: the answer has no result", __LINE__},
-    {"{\"status\":\"success\"}", 200, false, 0, "CPU query: the answer has no result", __LINE__},
+    {"{\"status\":\"success\",\"data\":{\"resultType\":\"string\",\"result\":[1,\"2\"]}}", 200,
+     PROMETHEUS_FAILED, 0, "CPU query: the result is no number (string)", __LINE__},
+    {"{\"status\":\"success\",\"data\":{\"resultType\":\"vector\",\"result\":null}}", 200, PROMETHEUS_FAILED,
+     0, "CPU query: the result is no number (vector)", __LINE__},
+    {"{\"status\":\"success\",\"data\":{}}", 200, PROMETHEUS_FAILED, 0, "CPU query: the answer has no result",
+     __LINE__},
+    {"{\"status\":\"success\"}", 200, PROMETHEUS_FAILED, 0, "CPU query: the answer has no result", __LINE__},
     {"{\"status\":\"success\",\"warnings\":[\"a\",\"b\\nc\",1],\"data\":{\"resultType\":\"scalar\","
      "\"result\":[1,\"2\"]}}",
-     200, true, 2, "CPU query: warning: a; CPU query: warning: b c; CPU query: a warning", __LINE__},
+     200, PROMETHEUS_VALUE, 2, "CPU query: warning: a; CPU query: warning: b c; CPU query: a warning",
+     __LINE__},
     {"{\"status\":\"success\",\"infos\":[\"a\"],\"warnings\":[],\"data\":{\"resultType\":\"scalar\","
      "\"result\":[1,\"2\"]}}",
-     200, true, 2, NULL, __LINE__},
-    {"{\"status\":\"error\",\"errorType\":\"bad_data\",\"error\":\"parse\\terror\"}", 400, false, 0,
-     "CPU query: HTTP 400: bad_data: parse error", __LINE__},
-    {"{\"status\":\"error\",\"errorType\":\"timeout\",\"error\":\"x\"}", 503, false, 0,
+     200, PROMETHEUS_VALUE, 2, NULL, __LINE__},
+    {"{\"status\":\"error\",\"errorType\":\"bad_data\",\"error\":\"parse\\terror\"}", 400, PROMETHEUS_FAILED,
+     0, "CPU query: HTTP 400: bad_data: parse error", __LINE__},
+    {"{\"status\":\"error\",\"errorType\":\"timeout\",\"error\":\"x\"}", 503, PROMETHEUS_TOO_MUCH, 0,
      "CPU query: HTTP 503: timeout: x", __LINE__},
-    {"{\"status\":\"error\",\"errorType\":\"execution\",\"error\":\"x\"}", 200, false, 0,
+    {"{\"status\":\"error\",\"errorType\":\"execution\",\"error\":\"x\"}", 200, PROMETHEUS_FAILED, 0,
      "CPU query: execution: x", __LINE__},
-    {"{\"status\":\"error\"}", 422, false, 0, "CPU query: HTTP 422: error: no reason given", __LINE__},
-    {VECTOR(SAMPLE("1")), 503, false, 0, "CPU query: HTTP 503", __LINE__},
-    {"Unauthorized", 401, false, 0, "CPU query: HTTP 401", __LINE__},
-    {"", 302, false, 0, "CPU query: HTTP 302: redirects are not followed", __LINE__},
-    {"<html>Grafana</html>", 200, false, 0, NOT_JSON, __LINE__},
-    {"", 200, false, 0, NOT_JSON, __LINE__},
-    {"[]", 200, false, 0, NOT_JSON, __LINE__},
-    {"{\"status\":\"success\",\"data\":{\"resultType\":\"sca", 200, false, 0, NOT_JSON, __LINE__},
-    {"{'status':'success','data':{'resultType':'scalar','result':[1,'2']}}", 200, false, 0, NOT_JSON,
+    {"{\"status\":\"error\"}", 422, PROMETHEUS_FAILED, 0, "CPU query: HTTP 422: error: no reason given",
      __LINE__},
-    {SCALAR("[NaN,\"1\"]"), 200, false, 0, NOT_JSON, __LINE__},
-    {SCALAR("[1,\"1\"]") "x", 200, false, 0, NOT_JSON, __LINE__},
-    {SCALAR("[1,\"\xff\"]"), 200, false, 0, NOT_JSON, __LINE__},
+    {VECTOR(SAMPLE("1")), 503, PROMETHEUS_BUSY, 0, "CPU query: HTTP 503", __LINE__},
+    /* What a Prometheus 2.42 said, and its queue. */
+    {"{\"status\":\"error\",\"errorType\":\"execution\",\"error\":\"query processing would load too many "
+     "samples "
+     "into memory in query execution\"}",
+     422, PROMETHEUS_TOO_MUCH, 0,
+     "CPU query: HTTP 422: execution: query processing would load too many samples into memory in query "
+     "execution",
+     __LINE__},
+    {"{\"status\":\"error\",\"errorType\":\"timeout\",\"error\":\"query timed out in expression "
+     "evaluation\"}",
+     503, PROMETHEUS_TOO_MUCH, 0, "CPU query: HTTP 503: timeout: query timed out in expression evaluation",
+     __LINE__},
+    {"{\"status\":\"error\",\"errorType\":\"timeout\",\"error\":\"query timed out in query queue\"}", 503,
+     PROMETHEUS_BUSY, 0, "CPU query: HTTP 503: timeout: query timed out in query queue", __LINE__},
+    {"{\"status\":\"error\",\"errorType\":\"execution\",\"error\":\"expanding series: context deadline "
+     "exceeded\"}",
+     422, PROMETHEUS_TOO_MUCH, 0,
+     "CPU query: HTTP 422: execution: expanding series: context deadline exceeded", __LINE__},
+    {"{\"status\":\"error\",\"errorType\":\"unavailable\",\"error\":\"starting\"}", 503, PROMETHEUS_BUSY, 0,
+     "CPU query: HTTP 503: unavailable: starting", __LINE__},
+    {"<html>", 504, PROMETHEUS_TOO_MUCH, 0, "CPU query: HTTP 504", __LINE__},
+    {"", 502, PROMETHEUS_BUSY, 0, "CPU query: HTTP 502", __LINE__},
+    {"", 429, PROMETHEUS_BUSY, 0, "CPU query: HTTP 429", __LINE__},
+    {"Unauthorized", 401, PROMETHEUS_FAILED, 0, "CPU query: HTTP 401", __LINE__},
+    {"", 302, PROMETHEUS_FAILED, 0, "CPU query: HTTP 302: redirects are not followed", __LINE__},
+    {"<html>Grafana</html>", 200, PROMETHEUS_FAILED, 0, NOT_JSON, __LINE__},
+    {"", 200, PROMETHEUS_FAILED, 0, NOT_JSON, __LINE__},
+    {"[]", 200, PROMETHEUS_FAILED, 0, NOT_JSON, __LINE__},
+    {"{\"status\":\"success\",\"data\":{\"resultType\":\"sca", 200, PROMETHEUS_FAILED, 0, NOT_JSON, __LINE__},
+    {"{'status':'success','data':{'resultType':'scalar','result':[1,'2']}}", 200, PROMETHEUS_FAILED, 0,
+     NOT_JSON, __LINE__},
+    {SCALAR("[NaN,\"1\"]"), 200, PROMETHEUS_FAILED, 0, NOT_JSON, __LINE__},
+    {SCALAR("[1,\"1\"]") "x", 200, PROMETHEUS_FAILED, 0, NOT_JSON, __LINE__},
+    {SCALAR("[1,\"\xff\"]"), 200, PROMETHEUS_FAILED, 0, NOT_JSON, __LINE__},
 };
 
 static void answers_are_read(void **state)
@@ -97,15 +129,16 @@ static void answers_are_read(void **state)
     for (size_t i = 0; i < COUNT_OF(answer_rows); i++) {
         struct source_status status;
         double value = 0;
-        bool success;
+        enum prometheus_result result;
         const char *notes;
 
         status_init(&status, arena, "prometheus");
-        success = prometheus_read(text_of(answer_rows[i].body), answer_rows[i].http, "CPU", &value, &status);
+        result = prometheus_read(text_of(answer_rows[i].body), answer_rows[i].http, "CPU", &value, &status);
         notes = status_notes(&status);
-        if (success != answer_rows[i].success || memcmp(&value, &answer_rows[i].value, sizeof(value)) != 0 ||
+        if (result != answer_rows[i].result || memcmp(&value, &answer_rows[i].value, sizeof(value)) != 0 ||
             strcmp(notes ? notes : "", answer_rows[i].notes ? answer_rows[i].notes : "") != 0)
-            fail_msg("row of line %d: %d %.17g %s", answer_rows[i].line, success, value, notes ? notes : "");
+            fail_msg("row of line %d: %d %.17g %s", answer_rows[i].line, (int)result, value,
+                     notes ? notes : "");
     }
     arena_free(arena);
 }
@@ -126,87 +159,9 @@ static void long_errors_are_cut_between_characters(void **state)
         strcat(expected, "\xc3\xa9");
     strcat(expected, "...");
     status_init(&status, arena, "prometheus");
-    assert_false(prometheus_read(text_of(body), 400, "GPU", &value, &status));
+    assert_int_equal(prometheus_read(text_of(body), 400, "GPU", &value, &status), PROMETHEUS_FAILED);
     assert_string_equal(status_notes(&status), expected);
     arena_free(arena);
-}
-
-/* What a report over Prometheus needs, and what it left behind. */
-struct fixture {
-    struct arena *arena;
-    struct settings *settings;
-    struct source_context context;
-    struct hours hours;
-    struct job *job;
-};
-
-struct variables {
-    const char *url, *cpu, *token;
-};
-
-static const char *look_up(void *context, const char *name)
-{
-    const struct variables *variables = context;
-
-    if (strcmp(name, "OSCAR_USERNAME") == 0 || strcmp(name, "OSCAR_PASSWORD") == 0)
-        return "oscar";
-    if (strcmp(name, "PROMETHEUS_URL") == 0)
-        return variables->url;
-    if (strcmp(name, "PROMETHEUS_CPU_QUERY") == 0)
-        return variables->cpu;
-    if (strcmp(name, "PROMETHEUS_TOKEN") == 0)
-        return variables->token;
-    return NULL;
-}
-
-static void set_up(struct fixture *f, const struct variables *variables)
-{
-    struct variables copy = *variables;
-
-    *f = (struct fixture){.arena = arena_new(), .settings = settings_read(look_up, &copy, stderr)};
-    assert_non_null(f->settings);
-    f->context = (struct source_context){.arena = f->arena,
-                                         .fetcher = fetcher_new(),
-                                         .settings = f->settings,
-                                         .start = {1767222000, 0},
-                                         .end = {1767225600, 999999999},
-                                         .now = {1767312000, 0},
-                                         .deadline = clock_ms() + 30000};
-}
-
-static void tear_down(struct fixture *f)
-{
-    fetcher_free(f->context.fetcher);
-    settings_release(f->settings);
-    arena_free(f->arena);
-}
-
-static void start(struct fixture *f, bool cpu, bool gpu)
-{
-    static const struct text yolo = {"yolo", 4};
-    static const struct hours_part part = {.services = &yolo, .service_count = 1};
-    const struct hours_query query = {.wanted = {cpu, gpu}, .parts = &part, .part_count = 1};
-
-    f->job = prometheus_start(&f->context, &query, &f->hours);
-}
-
-static void run_to_the_end(struct fixture *f)
-{
-    enum job_state state;
-
-    while ((state = f->job->ops->step(f->job)) != JOB_DONE)
-        if (state == JOB_WAITING)
-            fetcher_wait(f->context.fetcher, -1, 30000);
-}
-
-/* "level value value notes", what a test looks at. */
-static const char *outcome(struct fixture *f)
-{
-    const char *notes = status_notes(&f->hours.status);
-
-    return arena_format(f->arena, "%s %g %g %s%s", status_level_name(f->hours.status.level),
-                        f->hours.value[HOURS_CPU], f->hours.value[HOURS_GPU],
-                        f->hours.status.has_time ? "read " : "", notes ? notes : "");
 }
 
 #define CPU_FORM                                                                                             \
@@ -291,8 +246,8 @@ static void all_that_is_wanted_fails(void **state)
 
 static void notes_of_the_cpu_query_come_first(void **state)
 {
-    static const struct http_reply replies[] = {{.bytes = "HTTP/1.1 503 No\r\n\r\n"},
-                                                {.bytes = "HTTP/1.1 503 No\r\n\r\n"}};
+    static const struct http_reply replies[] = {{.bytes = "HTTP/1.1 500 No\r\n\r\n"},
+                                                {.bytes = "HTTP/1.1 500 No\r\n\r\n"}};
 
     (void)state;
     for (int i = 0; i < 8; i++) { /* whichever comes first */
@@ -302,7 +257,7 @@ static void notes_of_the_cpu_query_come_first(void **state)
         set_up(&f, &(struct variables){.url = http_server_url(server)});
         start(&f, true, true);
         run_to_the_end(&f);
-        assert_string_equal(outcome(&f), "missing 0 0 CPU query: HTTP 503; GPU query: HTTP 503");
+        assert_string_equal(outcome(&f), "missing 0 0 CPU query: HTTP 500; GPU query: HTTP 500");
         tear_down(&f);
         http_server_stop(server);
     }
@@ -345,11 +300,14 @@ static void times_of_the_query(void **state)
         const char *form;
         int line;
     } rows[] = {
-        {{0, 0}, {1, 0}, "query=x%5B1s%5D&time=1.000", __LINE__},
-        {{0, 0}, {2, 999999999}, "query=x%5B2s%5D&time=2.999", __LINE__},
-        {{-10, 0}, {-1, 500000000}, "query=x%5B9s%5D&time=-0.500", __LINE__},
-        {{-86400, 0}, {-3600, 0}, "query=x%5B82800s%5D&time=-3600.000", __LINE__},
-        {{0, 0}, {253402300799, 0}, "query=x%5B253402300799s%5D&time=253402300799.000", __LINE__},
+        {{0, 0}, {1, 0}, "query=x%7Bs%3D%22yolo%22%7D%5B1s%5D&time=1.000", __LINE__},
+        {{0, 0}, {2, 999999999}, "query=x%7Bs%3D%22yolo%22%7D%5B2s%5D&time=2.999", __LINE__},
+        {{-10, 0}, {-1, 500000000}, "query=x%7Bs%3D%22yolo%22%7D%5B9s%5D&time=-0.500", __LINE__},
+        {{-86400, 0}, {-3600, 0}, "query=x%7Bs%3D%22yolo%22%7D%5B82800s%5D&time=-3600.000", __LINE__},
+        {{0, 0},
+         {253402300799, 0},
+         "query=x%7Bs%3D%22yolo%22%7D%5B253402300799s%5D&time=253402300799.000",
+         __LINE__},
     };
 
     (void)state;
@@ -357,7 +315,8 @@ static void times_of_the_query(void **state)
         struct http_server *server = http_server_start(&reply, 1, 0);
         struct fixture f;
 
-        set_up(&f, &(struct variables){.url = http_server_url(server), .cpu = "x[{{range}}]"});
+        set_up(&f,
+               &(struct variables){.url = http_server_url(server), .cpu = "x{s=\"{{service}}\"}[{{range}}]"});
         f.context.start = rows[i].start;
         f.context.end = rows[i].end;
         start(&f, true, false);

@@ -7,10 +7,12 @@
 #include "sources/template.h"
 #include "util/arena.h"
 
-#define ALL_EXACT "the query template matches one service exactly (\"=\") and cannot ask for all"
-#define NO_OWNER  "the query template has no {{namespace}} and cannot be limited to an owner"
-#define NO_RAW    "a value cannot be written in the raw string (`...`) of the query template"
-#define NO_END    "the query template has a string that does not end"
+#define ALL_EXACT     "the query template matches one service exactly (\"=\") and cannot ask for all"
+#define NO_SERVICE    "the query template has no {{service}} and cannot be limited to a service"
+#define NO_OWNER      "the query template has no {{namespace}} and cannot be limited to an owner"
+#define SEVERAL_EXACT "the query template matches one service exactly (\"=\") and cannot ask for several"
+#define NO_RAW        "a value cannot be written in the raw string (`...`) of the query template"
+#define NO_END        "the query template has a string that does not end"
 #define DEFAULT_QUERY                                                                                        \
     "sum(increase(container_cpu_usage_seconds_total{namespace=~\"{{namespace}}\",service=~\"{{service}}\"}"  \
     "[{{range}}])) / 3600"
@@ -30,7 +32,7 @@ static void run(const struct row *rows, size_t count)
     for (size_t i = 0; i < count; i++) {
         const struct hours_part part = {&rows[i].service, rows[i].service.length > 0, rows[i].namespace};
         const char *why = NULL;
-        const char *filled = prometheus_fill(arena, rows[i].template, &part, "oscar.svc", 300, &why);
+        const char *filled = prometheus_fill(arena, rows[i].template, &part, "oscar.svc", 300000, &why);
         const char *expected = rows[i].query ? rows[i].query : rows[i].why, *got = filled ? filled : why;
 
         if ((filled != NULL) != (rows[i].query != NULL) || strcmp(got, expected) != 0)
@@ -109,6 +111,9 @@ static void operators_decide_how_a_name_is_escaped(void **state)
         {"f(a, \"{{range}}\")", ALL, NONE, "f(a, \"300s\")", NULL, __LINE__},
         {"a{s=\"{{other}}\"}", ALL, NONE, "a{s=\"{{other}}\"}", NULL, __LINE__},
         {"vector(2.5)", ALL, NONE, "vector(2.5)", NULL, __LINE__},
+        {"vector(2.5)", T("y"), NONE, NULL, NO_SERVICE, __LINE__},
+        {"a{s=\"yolo\"} # {{service}}", T("y"), NONE, NULL, NO_SERVICE, __LINE__},
+        {"a{n=\"{{namespace}}\"}", T("y"), T("n"), NULL, NO_SERVICE, __LINE__},
         {"", ALL, NONE, "", NULL, __LINE__},
     };
 
@@ -138,7 +143,7 @@ static void no_value_leaves_its_string(void **state)
         {"a{n=~\"{{namespace}}\"}", ALL, T("a|b\""), "a{n=~\"a\\\\|b\\\"\"}", NULL, __LINE__},
         {"a{s=\"\\\"{{service}}\"}", T("x"), NONE, "a{s=\"\\\"x\"}", NULL, __LINE__},
         {"a{s=\"\\\\{{service}}\"}", T("x"), NONE, "a{s=\"\\\\x\"}", NULL, __LINE__},
-        {"a{s=\"\\{{service}}\"}", T("x"), NONE, "a{s=\"\\{{service}}\"}", NULL, __LINE__},
+        {"a{s=\"\\{{service}}\"}", T("x"), NONE, NULL, NO_SERVICE, __LINE__},
     };
 
     (void)state;
@@ -171,6 +176,56 @@ static void templates_that_cannot_be_used(void **state)
 
     (void)state;
     run(rows, COUNT_OF(rows));
+}
+
+/* What a template makes of the services a.b, c and the worst name that there could be. */
+static void several_services_are_an_alternation(void **state)
+{
+    static const struct {
+        const char *template, *query, *why;
+        int line;
+    } rows[] = {
+        {"a{s=~\"{{service}}\"}", "a{s=~\"a\\\\.b|c|x\\\"\\\\|\\\\)\\\\.\\\\*\\\\\\\\\"}", NULL, __LINE__},
+        {"a{s!~'{{service}}'}", "a{s!~'a\\\\.b|c|x\"\\\\|\\\\)\\\\.\\\\*\\\\\\\\'}", NULL, __LINE__},
+        {"a{s=~`{{service}}`}", "a{s=~`a\\.b|c|x\"\\|\\)\\.\\*\\\\`}", NULL, __LINE__},
+        {"a{s=~`p-{{service}}`}", "a{s=~`p-(?:a\\.b|c|x\"\\|\\)\\.\\*\\\\)`}", NULL, __LINE__},
+        {"a{s=~`{{service}}.*`}", "a{s=~`(?:a\\.b|c|x\"\\|\\)\\.\\*\\\\).*`}", NULL, __LINE__},
+        {"a{s=\"{{service}}\"}", NULL, SEVERAL_EXACT, __LINE__},
+        {"a{s!=\"{{service}}\"}", NULL, SEVERAL_EXACT, __LINE__},
+        {"a{s=~\"{{service}}\",t=\"{{service}}\"}", NULL, SEVERAL_EXACT, __LINE__},
+        {"a", NULL, NO_SERVICE, __LINE__},
+        {"a{{service}}", NULL, "the query template has {{service}} outside a string", __LINE__},
+    };
+    static const struct text services[] = {
+        {"a.b", 3},
+        {"c", 1},
+        {"x\"|).*\\", 7},
+    };
+    static const struct hours_part part = {.services = services, .service_count = COUNT_OF(services)};
+    struct arena *arena = arena_new();
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        const char *why = NULL;
+        const char *filled = prometheus_fill(arena, rows[i].template, &part, "oscar", 1000, &why);
+        const char *got = filled ? filled : why, *expected = rows[i].query ? rows[i].query : rows[i].why;
+
+        if ((filled != NULL) != (rows[i].query != NULL) || strcmp(got, expected) != 0)
+            fail_msg("row of line %d: %s", rows[i].line, got);
+    }
+    arena_free(arena);
+}
+
+static void ranges_are_seconds_where_they_are_whole(void **state)
+{
+    static const struct hours_part all = {.service_count = 0};
+    struct arena *arena = arena_new();
+    const char *why;
+
+    (void)state;
+    assert_string_equal(prometheus_fill(arena, "[{{range}}]", &all, "o", 86400000, &why), "[86400s]");
+    assert_string_equal(prometheus_fill(arena, "[{{range}}]", &all, "o", 43199999, &why), "[43199999ms]");
+    arena_free(arena);
 }
 
 static void line_filters_of_logql_are_operators_too(void **state)
@@ -210,6 +265,8 @@ int main(void)
         cmocka_unit_test(operators_decide_how_a_name_is_escaped),
         cmocka_unit_test(no_value_leaves_its_string),
         cmocka_unit_test(templates_that_cannot_be_used),
+        cmocka_unit_test(several_services_are_an_alternation),
+        cmocka_unit_test(ranges_are_seconds_where_they_are_whole),
         cmocka_unit_test(line_filters_of_logql_are_operators_too),
         cmocka_unit_test(a_query_is_capped),
     };

@@ -1,5 +1,6 @@
 """Section 7, Prometheus: what it is asked, what is made of its answers, and what is said when it fails."""
 import decimal
+import random
 import re
 import socket
 
@@ -139,10 +140,8 @@ TEMPLATES = {
     "blanks around the operator": ('x{s =~ "{{service}}", t = "{{service}}"}', r'x{s =~ "a\\.b-c", t = "a.b-c"}'),
     "within other text": ('x{s=~"pre-{{service}}-.*"}', r'x{s=~"pre-a\\.b-c-.*"}'),
     "twice": ('x{s=~"{{service}}"} + y{s="{{service}}"}', r'x{s=~"a\\.b-c"} + y{s="a.b-c"}'),
-    "range twice": ("a[{{range}}] + b[{{range}}]", "a[86400s] + b[86400s]"),
-    "the services' namespace": ('x{n="{{services_namespace}}"}', 'x{n="oscar-svc"}'),
-    "no placeholder": ("vector(1)", "vector(1)"),
-    "an unknown placeholder": ('x{s="{{other}}"}', 'x{s="{{other}}"}'),
+    "range twice": ('a{s="{{service}}"}[{{range}}] + b[{{range}}]', 'a{s="a.b-c"}[86400s] + b[86400s]'),
+    "an unknown placeholder": ('x{s="{{service}}",t="{{other}}"}', 'x{s="a.b-c",t="{{other}}"}'),
 }
 
 
@@ -153,8 +152,41 @@ def test_a_name_is_escaped_by_the_operator_before_it(start, prometheus, row):
     assert [unescaped_dashes(query) for query in sent] == [expected]
 
 
+ALL_SERVICES = {
+    "the services' namespace": ('x{n="{{services_namespace}}"}', 'x{n="oscar-svc"}'),
+    "no placeholder": ("vector(1)", "vector(1)"),
+    "an unknown placeholder": ('x{s="{{other}}"}', 'x{s="{{other}}"}'),
+}
+
+
+@pytest.mark.parametrize("row", ALL_SERVICES)
+def test_a_template_without_a_service_is_for_all_of_them(start, prometheus, row):
+    template, expected = ALL_SERVICES[row]
+    _, sent = ask_template(start, prometheus, template, "/system/metrics")
+    assert sent == [expected]
+
+
+@pytest.mark.parametrize("row", ALL_SERVICES)
+def test_and_cannot_be_limited_to_one(start, prometheus, row):
+    answer, sent = ask_template(start, prometheus, ALL_SERVICES[row][0])
+    assert sent == []
+    assert answer.json()["value"] == 0
+    source, = answer.json()["sources"]
+    assert source["status"] == "missing"
+    assert "{{service}}" in source["notes"]
+
+
+def test_the_other_kind_still_counts(start, prometheus):
+    prometheus.answers(vector("3"))
+    app = start({"PROMETHEUS_URL": prometheus.url, "PROMETHEUS_CPU_QUERY": "sum(x[{{range}}])"})
+    cpu, gpu = app.service("yolo", DAY).json()["metrics"][:2]
+    assert (cpu["value"], gpu["value"]) == (0, 3)
+    assert {source["status"] for source in cpu["sources"]} == {"partial"}
+
+
 def test_the_namespace_of_a_template_is_the_services_own_and_what_follows(start, prometheus):
-    _, sent = ask_template(start, prometheus, 'x{n=~"{{namespace}}"}', OSCAR_SERVICES_NAMESPACE="my.svc")
+    _, sent = ask_template(start, prometheus, 'x{n=~"{{namespace}}"}', "/system/metrics",
+                           OSCAR_SERVICES_NAMESPACE="my.svc")
     assert sent == [r'x{n=~"my\\.svc.*"}']
 
 
@@ -435,6 +467,122 @@ def test_no_secret_in_notes_and_log(start, prometheus, row):
         expect.logfmt(app.stderr())
 
 
+# Too much at once: pieces of the range.
+
+TOO_MANY = Reply(failure("execution", "query processing would load too many samples into memory in query execution"), 422)
+TIMED_OUT = Reply(failure("timeout", "query timed out in expression evaluation"), 503)
+PROXY = Reply("<html>upstream timed out</html>", 504, "text/html")
+DAY_START, DAY_END = 1767225600, 1767312000
+
+
+def span(asked):
+    """The range of a query that has one, in milliseconds: from, to."""
+    number, unit = re.search(r"\[(\d+)(m?s)\]", asked.query).groups()
+    end = asked_time(asked) // 1_000_000
+    return end - int(number) * (1000 if unit == "s" else 1), end
+
+
+def refuse_over(seconds, refusal, broken=lambda first, last: False):
+    """Ranges over that get `refusal`; the others an hour for each second that they have."""
+    def answer(asked):
+        first, last = span(asked)
+        if last - first > seconds * 1000:
+            return refusal
+        if broken(first // 1000, last // 1000):
+            return Reply(failure("internal", "a block is gone"), 500)
+        return vector(str((last - first) / 1000))
+    return answer
+
+
+@pytest.mark.parametrize("refusal", [TOO_MANY, TIMED_OUT, PROXY], ids=["samples", "timeout", "proxy"])
+@pytest.mark.parametrize("limit,pieces", [(43200, 2), (3600, 32)])
+def test_a_range_that_is_too_much_is_asked_in_halves(app, prometheus, refusal, limit, pieces):
+    prometheus.answers(refuse_over(limit, refusal))
+    answer = app.service("yolo", DAY + "&metric=cpu-hours").json()
+    assert answer["value"] == DAY_END - DAY_START
+    assert answer["sources"][0]["status"] == "ok"
+    spans = sorted(span(asked) for asked in prometheus.asked)
+    spans = [(first, last) for first, last in spans if last - first <= limit * 1000]
+    assert len(spans) == pieces
+    assert (spans[0][0], spans[-1][1]) == (DAY_START * 1000, DAY_END * 1000)
+    assert [first for first, _ in spans[1:]] == [last for _, last in spans[:-1]]
+
+
+def test_pieces_that_fail_are_named_and_the_others_count(app, prometheus):
+    half = DAY_START + 43200
+    prometheus.answers(refuse_over(21600, TOO_MANY, broken=lambda first, last: first >= half))
+    answer = app.summary(DAY)
+    assert hours(answer) == (43200, 43200)
+    source = answer.source("prometheus")
+    assert source["status"] == "partial"
+    for kind in ("CPU", "GPU"):
+        assert f"{kind} query: not in the sum: all services, 2026-01-01T12:00:00Z to 2026-01-01T18:00:00Z, and more" \
+            in source["notes"]
+    assert "a block is gone" in source["notes"]
+    assert answer.header("OSCAR-Metrics-Complete") == "false"
+
+
+def test_all_pieces_fail(app, prometheus):
+    prometheus.answers(refuse_over(21600, TOO_MANY, broken=lambda first, last: True))
+    answer = app.summary(DAY)
+    assert hours(answer) == (0, 0)
+    assert answer.source("prometheus")["status"] == "missing"
+
+
+def test_there_is_an_end_to_halving(app, prometheus):
+    prometheus.answers(TOO_MANY)
+    answer = app.summary(DAY)
+    assert hours(answer) == (0, 0)
+    assert answer.source("prometheus")["status"] == "missing"
+    assert "too many samples" in answer.source("prometheus")["notes"]
+    assert min(last - first for first, last in map(span, prometheus.asked)) >= 600_000
+    assert len(prometheus.asked) < 2 * 255
+
+
+NOT_ADDITIVE = ['sum(avg_over_time(x{s=~"{{service}}"}[{{range}}]))', 'sum(max_over_time(x{s=~"{{service}}"}[{{range}}]))',
+                'sum(rate(x{s=~"{{service}}"}[{{range}}])) * 24', 'max(increase(x{s=~"{{service}}"}[{{range}}]))',
+                'sum(sum_over_time(x{s=~"{{service}}"}[{{range}}:1m]))',
+                'sum(increase(x{s=~"{{service}}"}[{{range}}])) / sum(rate(x[{{range}}]))']
+
+
+@pytest.mark.parametrize("template", NOT_ADDITIVE)
+@pytest.mark.parametrize("refusal", [TOO_MANY, TIMED_OUT, PROXY], ids=["samples", "timeout", "proxy"])
+def test_what_does_not_add_up_is_missing_and_says_so(start, prometheus, template, refusal):
+    prometheus.answers(lambda asked: vector("1") if "gpu" in asked.query else refusal)
+    answer = start({"PROMETHEUS_URL": prometheus.url, "PROMETHEUS_CPU_QUERY": template}).summary(DAY)
+    assert hours(answer) == (0, 1)
+    source = answer.source("prometheus")
+    assert source["status"] == "partial"
+    assert "CPU query" in source["notes"] and "adds up" in source["notes"]
+    assert len(prometheus.asked) == 2
+
+
+def test_a_query_without_an_answer_is_asked_in_pieces_in_time(start, fake):
+    hold = Hold()
+    fake.answers(lambda asked: hold if span(asked)[1] - span(asked)[0] == 86400_000 else vector("1"))
+    answer = start({"PROMETHEUS_URL": fake.url, "OSCAR_METRICS_DEADLINE": "4s"}).summary(DAY)
+    assert hours(answer) == (8, 8)
+    assert answer.source("prometheus")["status"] == "ok"
+    hold.wait_gone()
+
+
+@pytest.mark.parametrize("status", [429, 502, 503])
+def test_a_busy_server_is_asked_once_more(app, prometheus, status):
+    busy = {"CPU", "GPU"}
+
+    def answer(asked):
+        kind = "GPU" if "gpu" in asked.query else "CPU"
+        if kind in busy:
+            busy.remove(kind)
+            return Reply("later", status, "text/plain", headers=[("Retry-After", "1")])
+        return vector("2")
+    prometheus.answers(answer)
+    answered = app.summary(DAY)
+    assert hours(answered) == (2, 2)
+    assert answered.source("prometheus")["status"] == "ok"
+    assert len(prometheus.asked) == 4
+
+
 # The real one.
 
 REAL_START, REAL_END = 1767225600, 1769904000  # January 2026
@@ -505,3 +653,104 @@ def test_a_matrix_and_a_scalar_of_a_real_prometheus(start, real):
     cpu, gpu = hours(answer)
     assert (cpu, gpu) == (2 * (SECONDS + 3600), 6)
     assert answer.source("prometheus")["status"] == "ok"
+
+
+# A real one that refuses: the halves are held against what one without that limit says of the whole.
+
+LIMITED_START, LIMITED_END = 1767225600, 1767312000
+LIMITED = "start=2026-01-01T00:00:00Z&end=2026-01-02T00:00:00Z"
+SCRAPE = 60
+
+
+def uneven(seed, offset):
+    """A counter that stands still and leaps; a sample each minute, `offset` milliseconds behind it."""
+    random_ = random.Random(seed)
+    value, samples = 0, []
+    for when in range(LIMITED_START - 3600, LIMITED_END + 3600, SCRAPE):
+        samples.append((f"{when + offset / 1000:.3f}", value))
+        value += random_.choice([0, 0, 0, random_.randrange(4 * SCRAPE)])
+    return samples
+
+
+def limited_metrics():
+    at_cuts = [({"service": "at-cuts", "namespace": "oscar-svc"}, uneven(1, 0))]
+    between = [({"service": f"between-{n}", "namespace": "oscar-svc"}, uneven(n, 1000 * n + 500)) for n in range(2, 40)]
+    samples = [({"service": f"s-{n}"}, [(when, n + 1) for when, _ in uneven(n, offset)])
+               for n, offset in enumerate((0, 1, 999, 30000))]
+    return openmetrics(CPU_NAME, at_cuts + between) + openmetrics(GPU_NAME, at_cuts) + \
+        openmetrics("samples_total", samples)
+
+
+@pytest.fixture(scope="module")
+def unlimited(shared_folder):
+    prometheus = Prometheus(shared_folder / "unlimited", limited_metrics())
+    yield prometheus
+    prometheus.stop()
+
+
+@pytest.fixture(scope="module", params=[400, 100])
+def limited(shared_folder, request):
+    prometheus = Prometheus(shared_folder / f"limited-{request.param}", limited_metrics(),
+                            [f"--query.max-samples={request.param}"])
+    yield prometheus
+    prometheus.stop()
+
+
+def check_refused(prometheus, query):
+    status, body = prometheus.ask(query, LIMITED_END)
+    assert status == 422 and b"too many samples" in body, body
+
+
+@pytest.mark.parametrize("service,tolerance", [("at-cuts", 1e-12), ("between-7", 0.01), (None, 0.001)])
+def test_halves_of_an_increase_at_a_real_prometheus(start, unlimited, limited, service, tolerance):
+    query = default_query(CPU_NAME, service or ".*")
+    check_refused(limited, query)
+    path = "/system/metrics/" + service if service else "/system/metrics"
+    answer = start({"PROMETHEUS_URL": limited.url}).get(path, LIMITED + ("&metric=cpu-hours" if service else ""))
+    value = answer.json()["value"] if service else hours(answer)[0]
+    assert answer.source("prometheus")["status"] == "ok"
+    # With a sample at every cut the halves are the whole; else each cut may shift what happened within a scrape.
+    assert value == pytest.approx(unlimited.query(query, LIMITED_END), rel=tolerance)
+
+
+@pytest.mark.parametrize("row", [LIMITED, "start=2026-01-01T00:00:00.999Z&end=2026-01-02T00:00:00.999Z",
+                                 "start=2026-01-01T00:00:00.001Z&end=2026-01-01T17:11:13.001Z"])
+def test_halves_of_a_sum_over_time_at_a_real_prometheus_are_exactly_the_whole(start, unlimited, limited, row):
+    first, last = (model.rfc3339(text) for text in re.findall(r"=([^&]*)", row))
+    query = f"sum(sum_over_time(samples_total[{(last - first) // model.SECOND}s]))"
+    status, _ = limited.ask(query, last / model.SECOND)
+    assert status == 422
+    answer = start({"PROMETHEUS_URL": limited.url,
+                    "PROMETHEUS_CPU_QUERY": "sum(sum_over_time(samples_total[{{range}}]))"}).summary(row)
+    assert answer.source("prometheus")["status"] == "ok"
+    assert hours(answer)[0] == unlimited.query(query, f"{last // 1_000_000 / 1000:.3f}")
+
+
+def test_a_template_that_does_not_add_up_at_a_real_prometheus(start, limited):
+    template = "sum(max_over_time(container_cpu_usage_seconds_total[{{range}}]))"
+    check_refused(limited, template.replace("{{range}}", "86400s"))
+    answer = start({"PROMETHEUS_URL": limited.url, "PROMETHEUS_CPU_QUERY": template,
+                    "PROMETHEUS_GPU_QUERY": "vector(1)"}).summary(LIMITED)
+    assert hours(answer) == (0, 1)
+    assert answer.source("prometheus")["status"] == "partial"
+    assert "too many samples" in answer.source("prometheus")["notes"]
+
+
+def test_a_real_prometheus_that_runs_out_of_time(start, shared_folder):
+    series = [({"namespace": "oscar-svc", "service": f"s{n}"}, steady(LIMITED_START - 3600, LIMITED_END + 3600, 1, 30))
+              for n in range(100)]
+    prometheus = Prometheus(shared_folder / "hasty", openmetrics(CPU_NAME, series), ["--query.timeout=1ms"])
+    try:
+        query = default_query(CPU_NAME, ".*")
+        status, body = prometheus.ask(query, LIMITED_END)
+        assert status == 503 and b"query timed out" in body, body
+        answer = start({"PROMETHEUS_URL": prometheus.url, "PROMETHEUS_GPU_QUERY": "none_total"}).summary(LIMITED)
+        source = answer.source("prometheus")
+        # How far one gets in a millisecond depends on the machine: all of it, or what is missing is said.
+        if source["status"] == "ok":
+            assert hours(answer)[0] == pytest.approx(100 * 24, rel=1e-9)
+        else:
+            assert "query timed out" in source["notes"]
+            assert hours(answer)[0] < 100 * 24 * (1 + 1e-9)
+    finally:
+        prometheus.stop()

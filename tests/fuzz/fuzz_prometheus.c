@@ -18,7 +18,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bool success;
 
     status_init(&status, arena, "prometheus");
-    success = prometheus_read((struct text){(const char *)data, size}, 200, "CPU", &value, &status);
+    success = prometheus_read((struct text){(const char *)data, size}, 200, "CPU", &value, &status) ==
+              PROMETHEUS_VALUE;
     if (!isfinite(value) || (!success && (value != 0 || status.note_count == 0)))
         abort();
     if (status.note_count > 0 && !text_is_utf8(text_of(status_notes(&status))))

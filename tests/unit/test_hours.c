@@ -33,6 +33,7 @@ struct fake {
     int64_t refuse_ms;    /* ranges that long or longer get `refusal` */
     const char *refusal;  /* NULL: never any answer */
     int64_t broken_until; /* seconds: ranges that begin before get HTTP 500 */
+    int64_t silent_from;  /* seconds: ranges that begin there or later get no answer; 0: none */
     const char *points;   /* what the question after the ends of a range gets */
     size_t asked, probes;
     int64_t shortest; /* of the ranges asked for */
@@ -118,6 +119,8 @@ static const char *choose(void *context, const char *request)
         fake->shortest = range;
     if (fake->refuse_ms > 0 && range >= fake->refuse_ms)
         return fake->refusal;
+    if (fake->silent_from > 0 && to - range >= fake->silent_from * 1000)
+        return NULL;
     if (to - range < fake->broken_until * 1000)
         return "HTTP/1.1 500 No\r\n\r\n";
     assert_true(fake->answered < SPANS_MAX);
@@ -289,7 +292,7 @@ static void what_takes_too_long_is_asked_in_eighths(void **state)
     free(fake);
 }
 
-static void the_deadline_names_what_is_missing(void **state)
+static void nothing_comes_before_the_deadline(void **state)
 {
     struct fake *fake = calloc(1, sizeof(*fake));
     struct fixture f;
@@ -299,6 +302,24 @@ static void the_deadline_names_what_is_missing(void **state)
     ask_a_day(&f, fake, INCREASE, 1000);
     assert_string_equal(outcome(&f), "missing 0 0 CPU query: no answer before the deadline");
     assert_int_equal(fake->asked, 9);
+    tear_down(&f);
+    free(fake);
+}
+
+static void the_deadline_names_what_is_missing(void **state)
+{
+    struct fake *fake = calloc(1, sizeof(*fake));
+    struct fixture f;
+
+    (void)state;
+    fake->refuse_ms = 24 * HOUR;
+    fake->refusal = TOO_MANY;
+    fake->silent_from = DAY_START + 12 * 3600;
+    ask_a_day(&f, fake, INCREASE, 2000);
+    assert_string_equal(outcome(&f), "partial 4.32e+07 0 read CPU query: not in the sum: all services, "
+                                     "2026-01-01T12:00:00Z to 2026-01-01T13:30:00Z, and more; CPU query: no "
+                                     "answer before the deadline");
+    check_cover(fake, DAY_START * 1000L, (DAY_START + 12 * 3600) * 1000L, 0);
     tear_down(&f);
     free(fake);
 }
@@ -562,6 +583,7 @@ int main(void)
         cmocka_unit_test(pieces_have_a_floor),
         cmocka_unit_test(the_half_that_came_counts),
         cmocka_unit_test(what_takes_too_long_is_asked_in_eighths),
+        cmocka_unit_test(nothing_comes_before_the_deadline),
         cmocka_unit_test(the_deadline_names_what_is_missing),
         cmocka_unit_test(a_busy_server_is_asked_once_more),
         cmocka_unit_test(of_no_part_nothing_is_asked),

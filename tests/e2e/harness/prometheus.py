@@ -33,8 +33,9 @@ def steady(start, end, per_second, step=300):
 
 
 class Prometheus:
-    def __init__(self, directory, metrics):
-        """`metrics`: OpenMetrics text without its end."""
+    def __init__(self, directory, metrics, options=()):
+        """`metrics`: OpenMetrics text without its end. `options` go on the command line."""
+        self.options = list(options)
         self.directory = pathlib.Path(directory)
         self.directory.mkdir()
         self.data = self.directory / "data"
@@ -58,7 +59,7 @@ class Prometheus:
         self.port = _free_port()
         command = ["prometheus", f"--config.file={self.directory}/prometheus.yml",
                    f"--storage.tsdb.path={self.data}", "--storage.tsdb.retention.time=100y",
-                   f"--web.listen-address=127.0.0.1:{self.port}", "--log.level=warn"]
+                   f"--web.listen-address=127.0.0.1:{self.port}", "--log.level=warn", *self.options]
         self.process = subprocess.Popen(command, cwd=self.directory, stdin=subprocess.DEVNULL, stdout=self.log,
                                         stderr=self.log, env={"PATH": os.environ["PATH"]})
         wait_until(lambda: self.process.poll() is not None or self._is_ready(), "Prometheus to be ready")
@@ -84,9 +85,13 @@ class Prometheus:
         except OSError:
             return False
 
+    def ask(self, query, time):
+        """The status and the body that Prometheus itself answers with."""
+        return self._get("/api/v1/query?" + urllib.parse.urlencode({"query": query, "time": time}))
+
     def query(self, query, time):
         """What Prometheus itself says: the sum of an instant vector."""
-        status, body = self._get("/api/v1/query?" + urllib.parse.urlencode({"query": query, "time": time}))
+        status, body = self.ask(query, time)
         assert status == 200, body
         return sum(float(sample["value"][1]) for sample in json.loads(body)["data"]["result"])
 

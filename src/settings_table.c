@@ -26,8 +26,10 @@ const struct setting_row setting_rows[SETTING_COUNT] = {
                         .help = "the server; \"none\": no hours are wanted"},
     [PROMETHEUS_CPU_QUERY] =
         {"PROMETHEUS_CPU_QUERY", HOURS_QUERY("container_cpu_usage_seconds_total"), TYPE_TEXT,
-         .help = "PromQL for CPU hours, with {{service}}, {{range}}, {{services_namespace}}, "
-                 "{{namespace}}"},
+         .help = "PromQL for CPU hours, with {{range}}, {{service}} (without it: none for single services), "
+                 "{{namespace}} (without it: none for single owners), {{services_namespace}}; sums of "
+                 "increase() and sum_over_time() over [{{range}}] can be asked in shorter ranges when the "
+                 "whole is too much for the server"},
     [PROMETHEUS_GPU_QUERY] = {"PROMETHEUS_GPU_QUERY", HOURS_QUERY("container_gpu_usage_seconds_total"),
                               TYPE_TEXT, .help = "the same for GPU hours"},
     [PROMETHEUS_TOKEN] = {"PROMETHEUS_TOKEN", "", TYPE_TEXT, SETTING_SECRET | SETTING_FROM_FILE,

@@ -1,0 +1,241 @@
+"""What is put into a cluster, a container or a systemd: held against the validators that there are, and run as far as a
+machine without an engine and a cluster can."""
+import base64
+import http.client
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from harness.app import BINARY, ROOT, environment
+from harness.client import PASSWORD, USER
+from harness.waiting import PATIENCE, wait_until
+
+KUBERNETES = ROOT / "deploy" / "kubernetes"
+WAYS_IN = ["ingress", "httproute-traefik", "httproute-nginx"]
+VALIDATORS = pathlib.Path(os.environ.get("VALIDATORS", ROOT / "build" / "validators")) / "bin"
+# Kinds that are not Kubernetes' own: no published schema is in the validator's package.
+WITHOUT_SCHEMA = {"HTTPRoute", "Middleware", "SnippetsFilter"}
+
+
+def run(*command, **options):
+    return subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          timeout=PATIENCE * 3, check=False, **options)
+
+
+def rendered(folder):
+    result = subprocess.run(["kubectl", "kustomize", KUBERNETES / folder], stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, text=True, timeout=PATIENCE * 3, check=False)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def documents(folder):
+    """Every object, as far as it matters here, read by the validators' own YAML."""
+    script = "import json, sys, yaml; print(json.dumps([d for d in yaml.safe_load_all(sys.stdin) if d]))"
+    result = subprocess.run([VALIDATORS / "python", "-c", script], input=rendered(folder), stdout=subprocess.PIPE,
+                            text=True, timeout=PATIENCE, check=True)
+    return json.loads(result.stdout)
+
+
+@pytest.mark.parametrize("folder", ["base", "exposed-logs", *WAYS_IN])
+def test_manifests_follow_the_published_schemas(folder, tmp_path):
+    manifest = tmp_path / "rendered.yaml"
+    manifest.write_text(rendered(folder))
+    for version in ("1.25", "1.31"):
+        result = run(VALIDATORS / "kubernetes-validate", "--strict", "-k", version, manifest)
+        assert result.returncode == 0, result.stdout
+        unknown = set(re.findall(r"find schema for kind (\w+)", result.stdout))
+        assert unknown <= WITHOUT_SCHEMA, result.stdout
+        checked = result.stdout.count(" passed for resource ")
+        assert checked == len(re.findall(r"^kind: ", manifest.read_text(), re.M)) - len(unknown)
+
+
+def by_kind(objects, kind):
+    return [thing for thing in objects if thing["kind"] == kind]
+
+
+@pytest.mark.parametrize("folder", WAYS_IN)
+def test_every_way_in_leads_to_the_service_and_repeats_cors(folder):
+    objects = documents(folder)
+    [service] = by_kind(objects, "Service")
+    [deployment] = by_kind(objects, "Deployment")
+    pod = deployment["spec"]["template"]
+    assert service["spec"]["selector"].items() <= pod["metadata"]["labels"].items()
+    # The manager's pods are found by app=oscar: ours must not be.
+    assert pod["metadata"]["labels"].get("app") != "oscar"
+    text = rendered(folder)
+    for header in ("Authorization", "Content-Disposition", "OSCAR-Metrics-Complete"):
+        assert header in text
+    if folder == "ingress":
+        [ingress] = by_kind(objects, "Ingress")
+        [path] = ingress["spec"]["rules"][0]["http"]["paths"]
+        assert path["path"] == "/system/metrics" and path["pathType"] == "Prefix"
+        assert path["backend"]["service"]["name"] == service["metadata"]["name"]
+        assert path["backend"]["service"]["port"]["name"] in [port["name"] for port in service["spec"]["ports"]]
+        return
+    [route] = by_kind(objects, "HTTPRoute")
+    [rule] = route["spec"]["rules"]
+    assert rule["matches"] == [{"path": {"type": "PathPrefix", "value": "/system/metrics"}}]
+    [backend] = rule["backendRefs"]
+    assert backend["name"] == service["metadata"]["name"]
+    assert backend["port"] in [port["port"] for port in service["spec"]["ports"]]
+    reference = rule["filters"][0]["extensionRef"]
+    [named] = [thing for thing in by_kind(objects, reference["kind"])
+               if thing["metadata"]["name"] == reference["name"]
+               and thing["apiVersion"].split("/")[0] == reference["group"]]
+    assert named["metadata"]["namespace"] == route["metadata"]["namespace"]
+
+
+def test_the_deployment_has_no_rights_that_it_does_not_need():
+    objects = documents("base")
+    [deployment] = by_kind(objects, "Deployment")
+    pod = deployment["spec"]["template"]["spec"]
+    [container] = pod["containers"]
+    assert deployment["spec"]["replicas"] == 2
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert container["securityContext"] == {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True,
+                                            "capabilities": {"drop": ["ALL"]}}
+    rules = [rule for role in by_kind(objects, "ClusterRole") for rule in role["rules"]]
+    assert [(rule["resources"], rule["verbs"]) for rule in rules] == [(["configmaps", "namespaces"], ["list"])]
+    rules = [rule for role in by_kind(objects, "Role") for rule in role["rules"]]
+    assert [(rule["resources"], rule["verbs"]) for rule in rules] == [(["pods"], ["list"]), (["pods/log"], ["get"])]
+
+
+def test_every_variable_of_the_manifests_is_a_setting():
+    [config] = by_kind(documents("base"), "ConfigMap")
+    [deployment] = by_kind(documents("base"), "Deployment")
+    names = set(config["data"]) | {variable["name"] for variable in
+                                   deployment["spec"]["template"]["spec"]["containers"][0]["env"]}
+    described = subprocess.run([BINARY, "--help"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    for name in names:
+        assert re.search(rf"\b{name.removesuffix('_FILE')}\b", described), name
+
+
+@pytest.fixture
+def container(tmp_path, folder):
+    """The image's folder and start script, with the program in PATH."""
+    image = tmp_path / "etc"
+    image.mkdir()
+    for file in [ROOT / "docker" / "nginx.conf", ROOT / "docker" / "start", *(ROOT / "nginx").glob("oscar-metrics*")]:
+        shutil.copy(file, image)
+    (tmp_path / "bin").mkdir()
+    os.symlink(BINARY, tmp_path / "bin" / "oscar-metrics")
+    return image, folder, tmp_path / "bin"
+
+
+def test_nginx_accepts_the_image_s_configuration(container):
+    image, run_folder, _ = container
+    result = run("nginx", "-t", "-e", "stderr", "-p", run_folder, "-c", image / "nginx.conf", cwd=run_folder)
+    assert result.returncode == 0, result.stdout
+
+
+class Container:
+    def __init__(self, image, run_folder, programs):
+        # Two free sockets by name instead of two ports that somebody else may have.
+        text = (image / "nginx.conf").read_text()
+        self.sockets = {}
+        for port in ("8080", "8081"):
+            self.sockets[port] = str(run_folder / f"{port}.sock")
+            assert f"listen {port};" in text
+            text = text.replace(f"listen {port};", f"listen unix:{self.sockets[port]};")
+        if os.getuid() == 0:
+            text = "user root;\n" + text
+        (image / "nginx.conf").write_text(text)
+        settings = environment({})
+        settings["PATH"] = f"{programs}:{settings['PATH']}"
+        self.log = open(run_folder / "log", "w+b")
+        self.process = subprocess.Popen([image / "start", image, run_folder], env=settings, stdin=subprocess.DEVNULL,
+                                        stdout=self.log, stderr=self.log, start_new_session=True)
+
+    def get(self, port, path, login=None):
+        connection = http.client.HTTPConnection("localhost", timeout=PATIENCE)
+        connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.sock.settimeout(PATIENCE)
+        try:
+            connection.sock.connect(self.sockets[port])
+            headers = {"Authorization": "Basic " + base64.b64encode(login.encode()).decode()} if login else {}
+            connection.request("GET", path, headers=headers)
+            return connection.getresponse().status
+        except OSError:
+            return None
+        finally:
+            connection.close()
+
+    def end(self):
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self.log.close()
+
+
+@pytest.fixture
+def started(container):
+    running = Container(*container)
+    yield running
+    running.end()
+
+
+def test_the_image_s_start_serves_both_ports_and_ends_by_sigterm(started):
+    wait_until(lambda: started.get("8081", "/-/ready") == 200, "the container to be ready")
+    assert started.get("8080", "/system/metrics", f"{USER}:{PASSWORD}") == 200
+    assert started.get("8080", "/system/metrics") == 401
+    # The operator's paths are not on the public port.
+    assert started.get("8080", "/-/ready") == 404
+    started.process.send_signal(signal.SIGTERM)
+    assert started.process.wait(PATIENCE) == 0
+
+
+def test_the_container_ends_when_the_program_does(started):
+    wait_until(lambda: started.get("8081", "/-/ready") == 200, "the container to be ready")
+    children = pathlib.Path(f"/proc/{started.process.pid}/task/{started.process.pid}/children").read_text().split()
+    for child in children:
+        below = pathlib.Path(f"/proc/{child}/task/{child}/children").read_text().split()
+        for pid in [child, *below]:
+            if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == "oscar-metrics":
+                os.kill(int(pid), signal.SIGKILL)
+    assert started.process.wait(PATIENCE) == 0
+
+
+# ---- systemd and the manual ----
+
+@pytest.fixture
+def units(tmp_path):
+    for name in ("oscar-metrics.socket", "oscar-metrics.service.in"):
+        text = (ROOT / "deploy" / "systemd" / name).read_text()
+        (tmp_path / name.removesuffix(".in")).write_text(text.replace("@bindir@/oscar-metrics", BINARY))
+    return tmp_path
+
+
+def test_systemd_accepts_the_units(units):
+    result = run("systemd-analyze", "verify", "--man=no", units / "oscar-metrics.socket", units / "oscar-metrics.service")
+    assert result.returncode == 0, result.stdout
+    ours = [line for line in result.stdout.splitlines() if "oscar-metrics" in line]
+    assert ours == []
+
+
+def test_the_unit_is_confined(units):
+    result = run("systemd-analyze", "security", "--offline=true", "--threshold=20", units / "oscar-metrics.service")
+    assert result.returncode == 0, result.stdout[-600:]
+
+
+def test_the_manual_has_every_option_and_no_warning():
+    page = ROOT / "man" / "oscar-metrics.8"
+    result = run("man", "--warnings", "-E", "UTF-8", "-l", page, env={**os.environ, "MANPAGER": "cat", "MANROFFOPT": "-ww"})
+    assert result.returncode == 0 and "warning" not in result.stdout, result.stdout
+    manual = page.read_text().replace("Fl -", "--")
+    described = subprocess.run([BINARY, "--help"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    for option in re.findall(r"^ .*?(--[a-z-]+)", described, re.M):
+        assert option in manual or f", {option[1:]}" in page.read_text(), option
+
+
+def test_python_of_the_tools_is_only_the_standard_library():
+    result = run(sys.executable, "-I", "-S", ROOT / "tools" / "oscar-metrics-compare", "--help")
+    assert result.returncode == 0, result.stdout

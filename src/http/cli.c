@@ -252,7 +252,7 @@ static int refused(const struct request *request)
 static int make_report(struct settings *settings, struct arena *arena, const struct arguments *arguments)
 {
     static const struct exchange_ops ops = {parameter, write_bytes, descriptor};
-    struct terminal terminal = {{&ops, false}, query_of(arena, arguments)};
+    struct terminal terminal = {{.ops = &ops, .began = clock_ms()}, query_of(arena, arguments)};
     struct meter meter = {.progress = {tell}, .next = clock_ms() + METER_MS};
     struct server server;
     struct request request = {

@@ -1,6 +1,7 @@
 /* From a question to an answer. */
 #include "http/handlers.h"
 
+#include "http/cache_control.h"
 #include "http/query.h"
 #include "http/respond.h"
 #include "http/route.h"
@@ -27,6 +28,13 @@ enum stage handle_ready(struct request *request)
     return respond_text(request, 200, "ready");
 }
 
+/* The admin may have everything read anew; others could only make work by that. */
+static bool wants_fresh(const struct request *request)
+{
+    return request->identity.kind == IDENTITY_ADMIN &&
+           cache_control_has(request_parameter(request, "HTTP_CACHE_CONTROL"), "no-cache");
+}
+
 static struct source_context context_of(const struct request *request, struct geoip *geoip)
 {
     return (struct source_context){
@@ -36,6 +44,7 @@ static struct source_context context_of(const struct request *request, struct ge
         .geoip = geoip,
         .remembered = request->server->remembered,
         .claims = request->server->claims,
+        .fresh_after = wants_fresh(request) ? request->began : 0,
         .start = request->question.start.instant,
         .end = request->question.end.instant,
         .now = request->now,

@@ -140,6 +140,7 @@ def test_who_went_away_makes_room(two, fake, hold, stack):
         connection.close()
     late = [begin(two, "late", stack) for _ in range(QUEUE // 2)]
     assert turned_away(two.summary(DAY))
+    assert two.stderr().count('msg="client went away"') == QUEUE // 2
     hold.release()
     for connection in [first, *gone[1::2], *late]:
         assert connection.answer().status == 200

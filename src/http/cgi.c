@@ -72,10 +72,11 @@ static int refuse(const char *text)
 static void answer(struct settings *settings)
 {
     struct server server;
-    struct worker_memory memory = {arena_new(), fetcher_new()};
+    struct worker_memory memory = {.arena = arena_new()};
     struct exchange exchange = exchange_of_process();
 
     server_open(&server, settings, false);
+    memory.fetcher = fetcher_new(server.fetch);
     if (!serve(&server, &memory, &exchange, SERVE_ADMITTED))
         abort();
     fetcher_free(memory.fetcher);

@@ -9,6 +9,7 @@
 #include "http/fcgi.h"
 #include "http/lobby.h"
 #include "http/serve.h"
+#include "http/server.h"
 #include "net/fetch.h"
 #include "util/arena.h"
 #include "util/memory.h"
@@ -89,7 +90,7 @@ static void receive(const struct worker *worker, const struct arrival *arrival)
 static void *work(void *context)
 {
     struct pool *pool = context;
-    struct worker worker = {pool, {arena_new(), fetcher_new()}};
+    struct worker worker = {pool, {arena_new(), fetcher_new(pool->server->fetch)}};
     struct arrival arrival;
 
     while ((arrival = lobby_next(pool->lobby)).connection >= 0)

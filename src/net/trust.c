@@ -139,11 +139,13 @@ static X509_STORE *current_store(struct trust *trust, const char *file, const ch
 bool trust_give(struct trust *trust, struct ssl_ctx_st *connection, const char *file, const char *folder)
 {
     X509_STORE *store;
+    bool given;
 
     pthread_mutex_lock(&trust->lock);
     store = current_store(trust, file, folder);
-    if (store)
-        SSL_CTX_set1_cert_store(connection, store);
+    /* Not as its cert_store, to which curl adds (some versions after this): a shared one must not change.
+     * Where there is a store for verifying, the other is not asked. */
+    given = store && SSL_CTX_set1_verify_cert_store(connection, store) == 1;
     pthread_mutex_unlock(&trust->lock);
-    return store != NULL;
+    return given;
 }

@@ -51,7 +51,7 @@ static struct exchange exchange_of_process(void)
 {
     static const struct exchange_ops ops = {parameter, write_bytes, descriptor};
 
-    return (struct exchange){&ops, false};
+    return (struct exchange){.ops = &ops, .began = clock_ms()};
 }
 
 bool cgi_is_asked(void)
@@ -72,11 +72,12 @@ static int refuse(const char *text)
 static void answer(struct settings *settings)
 {
     struct server server;
-    struct worker_memory memory = {arena_new(), fetcher_new()};
+    struct worker_memory memory = {.arena = arena_new()};
     struct exchange exchange = exchange_of_process();
 
     server_open(&server, settings, false);
-    if (!serve(&server, &memory, &exchange, true))
+    memory.fetcher = fetcher_new(server.fetch);
+    if (!serve(&server, &memory, &exchange, SERVE_ADMITTED))
         abort();
     fetcher_free(memory.fetcher);
     arena_free(memory.arena);

@@ -252,13 +252,12 @@ static int refused(const struct request *request)
 static int make_report(struct settings *settings, struct arena *arena, const struct arguments *arguments)
 {
     static const struct exchange_ops ops = {parameter, write_bytes, descriptor};
-    struct terminal terminal = {{&ops, false}, query_of(arena, arguments)};
+    struct terminal terminal = {{.ops = &ops, .began = clock_ms()}, query_of(arena, arguments)};
     struct meter meter = {.progress = {tell}, .next = clock_ms() + METER_MS};
     struct server server;
     struct request request = {
         .exchange = &terminal.exchange,
         .arena = arena,
-        .fetcher = fetcher_new(),
         .settings = settings,
         .server = &server,
         .now = instant_now(),
@@ -276,6 +275,7 @@ static int make_report(struct settings *settings, struct arena *arena, const str
     int status;
 
     server_open(&server, settings, false);
+    request.fetcher = fetcher_new(server.fetch);
     gathered = gather_report(&request, &report) == GO_ON;
     if (meter.shown)
         fputs("\r\033[K", stderr);
@@ -283,8 +283,8 @@ static int make_report(struct settings *settings, struct arena *arena, const str
     signal(SIGPIPE, SIG_DFL);
     status = gathered ? print_report(arena, &report, arguments->form) : refused(&request);
     report_free(&report);
-    server_close(&server);
     fetcher_free(request.fetcher);
+    server_close(&server);
     return status;
 }
 

@@ -3,6 +3,7 @@
 #define OM_HTTP_EXCHANGE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "util/text.h"
 
@@ -21,7 +22,8 @@ struct exchange_ops {
 /* Stands first in the struct of each backing. */
 struct exchange {
     const struct exchange_ops *ops;
-    bool invalid; /* what was sent cannot be served: a NUL in a parameter, a role that is not ours */
+    int64_t began; /* when it came: clock_ms() */
+    bool invalid;  /* what was sent cannot be served: a NUL in a parameter, a role that is not ours */
 };
 
 #endif

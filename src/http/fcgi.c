@@ -8,6 +8,9 @@
 #include <fastcgi.h>
 #include <fcgiapp.h>
 
+#include "util/memory.h"
+#include "util/timestamp.h"
+
 struct fcgi_exchange {
     struct exchange exchange;
     FCGX_Request request;
@@ -50,25 +53,38 @@ bool fcgi_init(void)
     return FCGX_Init() == 0;
 }
 
-bool fcgi_serve(int connection, bool nul, fcgi_handler *handler, void *context)
+struct exchange *fcgi_begin(int connection, bool nul)
 {
-    struct fcgi_exchange exchange = {.exchange.ops = &fcgi_ops};
-    FCGX_Request *request = &exchange.request;
+    struct fcgi_exchange *exchange = memory_new(1, sizeof(*exchange));
+    FCGX_Request *request = &exchange->request;
 
     if (FCGX_InitRequest(request, -1, 0) != 0)
-        return true;
+        abort(); /* fcgi_init() was called, and nothing else is asked of it */
     /* As if a kept connection had come back with its next request. Detached: libfcgi closes without
      * lingering. */
     request->ipcFd = connection;
     request->keepConnection = 1;
     FCGX_Detach(request);
-    if (FCGX_Accept_r(request) != 0)
-        return false;
+    if (FCGX_Accept_r(request) != 0) {
+        free(exchange);
+        return NULL;
+    }
+    exchange->exchange.ops = &fcgi_ops;
+    exchange->exchange.began = clock_ms();
     /* An authorizer's answer would let somebody in elsewhere. */
-    exchange.exchange.invalid = nul || request->role != FCGI_RESPONDER;
-    handler(context, &exchange.exchange);
+    exchange->exchange.invalid = nul || request->role != FCGI_RESPONDER;
+    return &exchange->exchange;
+}
+
+bool fcgi_end(struct exchange *exchange)
+{
+    FCGX_Request *request = &backing(exchange)->request;
+    bool open;
+
     /* Ours to close, whatever the web server asked for: a kept connection would be a silent one. */
     request->keepConnection = 1;
     FCGX_Finish_r(request);
-    return request->ipcFd >= 0;
+    open = request->ipcFd >= 0;
+    free(backing(exchange));
+    return open;
 }

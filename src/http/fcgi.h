@@ -9,11 +9,13 @@
 /* Once a process, before threads. */
 bool fcgi_init(void);
 
-typedef void fcgi_handler(void *context, struct exchange *exchange);
+/* Reads one request from a connection, which belongs to the exchange until its end. NULL: there was none, and
+ * the connection is closed. `nul`: a parameter holds a NUL, of which libfcgi gives the beginning only. The
+ * exchange may go from thread to thread. */
+struct exchange *fcgi_begin(int connection, bool nul) __attribute__((warn_unused_result));
 
-/* Reads one request from a connection, has it handled, and sends the answer. True: the connection is still
- * open and the caller's; false: it is closed. `nul`: a parameter holds a NUL, of which libfcgi gives the
- * beginning only. */
-bool fcgi_serve(int connection, bool nul, fcgi_handler *handler, void *context);
+/* Sends what is left of the answer and frees the exchange. True: the connection is still open and the
+ * caller's; false: it is closed. */
+bool fcgi_end(struct exchange *exchange) __attribute__((warn_unused_result));
 
 #endif

@@ -10,6 +10,9 @@
 #include "log.h"
 #include "settings.h"
 #include "util/arena.h"
+#include "util/peer.h"
+
+enum { RETRY_AFTER_SECONDS = 5 };
 
 struct text request_parameter(const struct request *request, const char *name)
 {
@@ -108,6 +111,31 @@ static enum stage run_stages(struct request *request)
     return request->route->handler(request);
 }
 
+static enum stage turn_away(struct request *request)
+{
+    const struct header headers[] = {{"Retry-After", arena_format(request->arena, "%d", RETRY_AFTER_SECONDS)},
+                                     {NULL, NULL}};
+
+    return respond(request, 503, "text/plain; charset=utf-8", headers, TEXT_LITERAL("too busy"));
+}
+
+/* From a first look, or from a queue. */
+static enum stage answer(struct request *request, enum serve_as as)
+{
+    int64_t deadline = settings_number(request->settings, OSCAR_METRICS_DEADLINE);
+    enum stage stage;
+
+    /* A twentieth of the time is kept for writing the answer down. */
+    request->deadline = request->began + deadline / 20 * 19;
+    /* What waited so long that a tenth is left would be a report of what could not be read. */
+    request->admitted = as == SERVE_ADMITTED && request->deadline - clock_ms() >= deadline / 10;
+    if (as != SERVE_UNADMITTED &&
+        peer_look(request->exchange->ops->descriptor(request->exchange)) == PEER_GONE)
+        return ANSWERED;
+    stage = run_stages(request);
+    return stage == NOT_NOW && as != SERVE_UNADMITTED ? turn_away(request) : stage;
+}
+
 static void write_log(const struct request *request)
 {
     char status[16], ms[24];
@@ -124,7 +152,7 @@ static void write_log(const struct request *request)
 }
 
 bool serve(const struct server *server, const struct worker_memory *memory, struct exchange *exchange,
-           bool admitted)
+           enum serve_as as)
 {
     struct settings *settings = settings_store_current(server->settings);
     struct request request = {
@@ -134,17 +162,13 @@ bool serve(const struct server *server, const struct worker_memory *memory, stru
         .settings = settings,
         .server = server,
         .now = instant_now(),
-        .admitted = admitted,
-        .began = clock_ms(),
+        .began = exchange->began,
     };
     enum stage stage;
 
     request.method = request_parameter(&request, "REQUEST_METHOD");
     request.path = read_path(&request);
-    /* A twentieth of the time is kept for writing the answer down. */
-    request.deadline = request.began + settings_number(settings, OSCAR_METRICS_DEADLINE) / 20 * 19;
-
-    stage = run_stages(&request);
+    stage = answer(&request, as);
     if (stage != NOT_NOW)
         write_log(&request);
     settings_release(settings);

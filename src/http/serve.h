@@ -15,10 +15,17 @@ struct worker_memory {
     struct fetcher *fetcher;
 };
 
-/* Answers, or finds that nobody waits any more. False: it would have to wait for a network, and was not
- * admitted to that; nothing was answered, call it again with `admitted`. The worker's arena is empty again
+/* Whether a request may wait for a network. */
+enum serve_as {
+    SERVE_UNADMITTED,  /* not yet: it is to be asked about again */
+    SERVE_ADMITTED,    /* it may, as long as it has time left */
+    SERVE_TURNED_AWAY, /* it may not: when it would have to, the answer is 503 */
+};
+
+/* Answers, or finds that nobody waits any more. False, of SERVE_UNADMITTED alone: it would have to wait for a
+ * network; nothing was answered, call it again as one of the others. The worker's arena is empty again
  * afterwards. */
 bool serve(const struct server *server, const struct worker_memory *memory, struct exchange *exchange,
-           bool admitted) __attribute__((warn_unused_result));
+           enum serve_as as) __attribute__((warn_unused_result));
 
 #endif

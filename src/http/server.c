@@ -1,6 +1,7 @@
 /* Opened once, before workers; closed after them. */
 #include "http/server.h"
 
+#include "net/fetch.h"
 #include "settings.h"
 #include "sources/geoip.h"
 #include "util/cache.h"
@@ -11,6 +12,7 @@ enum { REMEMBERED_MS = 24 * 3600 * 1000 };
 void server_open(struct server *server, struct settings *settings, bool remembers)
 {
     server->settings = settings_store_new(settings_hold(settings), settings_environment, NULL);
+    server->fetch = fetch_shared_new();
     server->oidc = NULL;
     server->geoip = geoip_store_new(settings_text(settings, GEOIP_DATABASE));
     server->remembered =
@@ -25,5 +27,6 @@ void server_close(struct server *server)
     claims_free(server->claims);
     cache_free(server->remembered);
     geoip_store_free(server->geoip);
+    fetch_shared_free(server->fetch);
     settings_store_free(server->settings);
 }

@@ -5,9 +5,11 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "http/admission.h"
 #include "http/fcgi.h"
 #include "http/lobby.h"
 #include "http/serve.h"
+#include "http/server.h"
 #include "net/fetch.h"
 #include "util/arena.h"
 #include "util/memory.h"
@@ -15,32 +17,84 @@
 struct pool {
     const struct server *server;
     struct lobby *lobby;
+    struct admission *admission;
     pthread_t *threads;
     size_t count;
 };
 
 struct worker {
-    const struct server *server;
+    struct pool *pool;
     struct worker_memory memory;
 };
 
-static void handle(void *context, struct exchange *exchange)
+static void end_visit(struct pool *pool, struct visit *visit)
 {
-    const struct worker *worker = context;
+    if (fcgi_end(visit->exchange))
+        lobby_leave(pool->lobby, &visit->arrival);
+    free(visit);
+}
 
-    if (!serve(worker->server, &worker->memory, exchange, true))
+static void finish_visit(const struct worker *worker, struct visit *visit, enum serve_as as)
+{
+    if (!serve(worker->pool->server, &worker->memory, visit->exchange, as))
         abort();
+    end_visit(worker->pool, visit);
+}
+
+/* The visit's slot is this worker's, who serves whoever gets it afterwards, until nobody queues. */
+static void use_slot(const struct worker *worker, struct visit *visit)
+{
+    for (; visit; visit = admission_leave(worker->pool->admission))
+        finish_visit(worker, visit, SERVE_ADMITTED);
+}
+
+/* The visit would have to wait for a network. */
+static void admit(const struct worker *worker, struct visit *visit)
+{
+    struct admission *admission = worker->pool->admission;
+    struct visit *gone;
+
+    for (;;) {
+        switch (admission_enter(admission, visit)) {
+        case ADMISSION_SLOT:
+            use_slot(worker, visit);
+            return;
+        case ADMISSION_QUEUED:
+            return;
+        case ADMISSION_FULL:
+            break;
+        }
+        /* Those who went away while they queued are in nobody's way. */
+        gone = admission_take_gone(admission);
+        finish_visit(worker, gone ? gone : visit, SERVE_TURNED_AWAY);
+        if (gone == NULL)
+            return;
+    }
+}
+
+static void receive(const struct worker *worker, const struct arrival *arrival)
+{
+    struct exchange *exchange = fcgi_begin(arrival->connection, arrival->seen.nul);
+    struct visit *visit;
+
+    if (exchange == NULL)
+        return;
+    visit = memory_new(1, sizeof(*visit));
+    *visit = (struct visit){.exchange = exchange, .arrival = *arrival};
+    if (serve(worker->pool->server, &worker->memory, exchange, SERVE_UNADMITTED))
+        end_visit(worker->pool, visit);
+    else
+        admit(worker, visit);
 }
 
 static void *work(void *context)
 {
     struct pool *pool = context;
-    struct worker worker = {pool->server, {arena_new(), fetcher_new()}};
+    struct worker worker = {pool, {arena_new(), fetcher_new(pool->server->fetch)}};
     struct arrival arrival;
 
     while ((arrival = lobby_next(pool->lobby)).connection >= 0)
-        if (fcgi_serve(arrival.connection, arrival.seen.nul, handle, &worker))
-            lobby_leave(pool->lobby, &arrival);
+        receive(&worker, &arrival);
     fetcher_free(worker.memory.fetcher);
     arena_free(worker.memory.arena);
     return NULL;
@@ -49,6 +103,7 @@ static void *work(void *context)
 static void pool_free(struct pool *pool)
 {
     lobby_free(pool->lobby);
+    admission_free(pool->admission);
     free(pool->threads);
     free(pool);
 }
@@ -58,6 +113,7 @@ struct pool *pool_start(const struct server *server, int listening, size_t count
     struct pool *pool = memory_new(1, sizeof(*pool));
 
     pool->server = server;
+    pool->admission = admission_new(admission_slots(count));
     pool->threads = memory_new(count, sizeof(*pool->threads));
     pool->lobby = lobby_new(listening);
     while (pool->lobby && pool->count < count &&

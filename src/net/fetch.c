@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "net/outage.h"
+#include "net/trust.h"
 #include "util/buf.h"
 #include "util/memory.h"
 #include "util/timestamp.h"
@@ -16,8 +18,9 @@
 enum {
     CONNECT_MS = 5000,
     MAX_HEADER_BYTES = 256 * 1024,
+    MAX_BACKEND_BYTES = 1024,
     KEPT_CONNECTIONS = 16,
-    CA_CACHE_SECONDS = 600, /* a CA file that was replaced is seen after that */
+    CA_CACHE_SECONDS = 600, /* where nothing is shared: a CA file that was replaced is seen after that */
     ROUNDING_MS = 50,       /* curl's timers and our deadline are not the same clock reading */
 };
 
@@ -28,7 +31,10 @@ struct fetch {
     struct curl_slist *headers;
     struct buf body;
     size_t header_bytes;
-    int64_t deadline;
+    struct fetch_shared *shared;
+    char *backend; /* "https://host:port"; NULL: there is none */
+    char *ca_file; /* NULL: the system's */
+    int64_t deadline, retry_after_ms;
     fetch_done *done;
     void *context;
     enum fetch_outcome outcome; /* of a fetch that ended before it began, or by our own limits */
@@ -36,7 +42,13 @@ struct fetch {
     char error[CURL_ERROR_SIZE];
 };
 
+struct fetch_shared {
+    struct outages *outages;
+    struct trust *trust; /* NULL: curl's TLS library is another one */
+};
+
 struct fetcher {
+    struct fetch_shared *shared;
     CURLM *multi;
     struct fetch *fetches;
     size_t running;
@@ -59,10 +71,30 @@ void fetch_library_cleanup(void)
     curl_global_cleanup();
 }
 
-struct fetcher *fetcher_new(void)
+struct fetch_shared *fetch_shared_new(void)
+{
+    struct fetch_shared *shared = memory_new(1, sizeof(*shared));
+
+    shared->outages = outages_new();
+    if (trust_fits(curl_version_info(CURLVERSION_NOW)->ssl_version))
+        shared->trust = trust_new();
+    return shared;
+}
+
+void fetch_shared_free(struct fetch_shared *shared)
+{
+    if (shared == NULL)
+        return;
+    outages_free(shared->outages);
+    trust_free(shared->trust);
+    free(shared);
+}
+
+struct fetcher *fetcher_new(struct fetch_shared *shared)
 {
     struct fetcher *fetcher = memory_new(1, sizeof(*fetcher));
 
+    fetcher->shared = shared;
     fetcher->multi = curl_multi_init();
     if (fetcher->multi == NULL)
         abort();
@@ -172,9 +204,39 @@ static void set_access(struct fetch *fetch, const struct fetch_access *access)
     }
     if (is_set(access->tenant))
         add_header(fetch, "X-Scope-OrgID: ", access->tenant);
-    if (is_set(access->ca_file)) {
-        curl_easy_setopt(fetch->easy, CURLOPT_CAINFO, access->ca_file);
-        curl_easy_setopt(fetch->easy, CURLOPT_CAPATH, NULL);
+    if (is_set(access->ca_file))
+        fetch->ca_file = memory_copy(access->ca_file, strlen(access->ca_file));
+}
+
+/* A connection is about to be made. */
+static CURLcode give_trust(CURL *easy, void *connection, void *context)
+{
+    const struct fetch *fetch = context;
+    const char *file = fetch->ca_file, *folder = NULL;
+
+    if (file == NULL) {
+        curl_easy_getinfo(easy, CURLINFO_CAINFO, &file);
+        curl_easy_getinfo(easy, CURLINFO_CAPATH, &folder);
+    }
+    return trust_give(fetch->shared->trust, connection, file, folder) ? CURLE_OK : CURLE_SSL_CACERT_BADFILE;
+}
+
+static void set_trust(struct fetch *fetch)
+{
+    CURL *easy = fetch->easy;
+
+    if (fetch->shared && fetch->shared->trust) {
+        curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, give_trust);
+        curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, fetch);
+        /* Curl is not to read it too. */
+        curl_easy_setopt(easy, CURLOPT_CAINFO, NULL);
+        /* Nothing is read from a "folder" that is a file. But a connection is used again only by those who
+         * name the same: not by those who trust others. */
+        if (fetch->ca_file)
+            curl_easy_setopt(easy, CURLOPT_CAPATH, fetch->ca_file);
+    } else if (fetch->ca_file) {
+        curl_easy_setopt(easy, CURLOPT_CAINFO, fetch->ca_file);
+        curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
     }
 }
 
@@ -206,27 +268,50 @@ static void set_guards(struct fetch *fetch, int64_t left, size_t max_bytes)
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "oscar-metrics");
 }
 
-static bool is_http_url(const char *url)
+/* "https://host:port"; NULL when the URL is no such one. */
+static char *backend_of(const char *url)
 {
     CURLU *parsed = curl_url();
-    char *scheme = NULL;
-    bool http;
+    char *scheme = NULL, *host = NULL, *port = NULL;
+    struct buf backend;
 
     if (parsed == NULL)
         abort();
-    http = curl_url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK &&
-           curl_url_get(parsed, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
-           (strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0);
+    buf_init(&backend, MAX_BACKEND_BYTES);
+    if (curl_url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK &&
+        curl_url_get(parsed, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
+        (strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0) &&
+        curl_url_get(parsed, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
+        curl_url_get(parsed, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK)
+        buf_format(&backend, "%s://%s:%s", scheme, host, port);
     curl_free(scheme);
+    curl_free(host);
+    curl_free(port);
     curl_url_cleanup(parsed);
-    return http;
+    if (backend.length == 0)
+        buf_free(&backend);
+    return backend.data;
+}
+
+/* True: it could not be connected to just now, and is not tried again yet. */
+static bool is_out(struct fetch *fetch)
+{
+    char words[OUTAGE_WORDS];
+
+    if (fetch->shared == NULL)
+        return false;
+    fetch->retry_after_ms = outages_left(fetch->shared->outages, text_of(fetch->backend), clock_ms(), words);
+    if (fetch->retry_after_ms > 0)
+        set_outcome(fetch, FETCH_REFUSED, "%s", words);
+    return fetch->retry_after_ms > 0;
 }
 
 static void prepare(struct fetch *fetch, const struct fetch_request *request)
 {
     int64_t left = request->deadline - clock_ms();
 
-    if (!is_http_url(request->url)) {
+    fetch->backend = backend_of(request->url);
+    if (fetch->backend == NULL) {
         set_outcome(fetch, FETCH_INVALID, "the URL is no usable http:// or https:// URL");
         return;
     }
@@ -234,6 +319,8 @@ static void prepare(struct fetch *fetch, const struct fetch_request *request)
         set_outcome(fetch, FETCH_TIMEOUT, "no answer before the deadline");
         return;
     }
+    if (is_out(fetch))
+        return;
     if (left > INT32_MAX)
         left = INT32_MAX;
     set_guards(fetch, left, request->max_bytes);
@@ -247,6 +334,7 @@ static void prepare(struct fetch *fetch, const struct fetch_request *request)
     }
     if (request->access)
         set_access(fetch, request->access);
+    set_trust(fetch);
     curl_easy_setopt(fetch->easy, CURLOPT_HTTPHEADER, fetch->headers);
 }
 
@@ -257,6 +345,7 @@ void fetch_start(struct fetcher *fetcher, const struct fetch_request *request, f
 
     fetch->done = done;
     fetch->context = context;
+    fetch->shared = fetcher->shared;
     fetch->deadline = request->deadline;
     buf_init(&fetch->body, request->max_bytes);
     fetch->easy = curl_easy_init();
@@ -350,10 +439,22 @@ static void set_curl_outcome(struct fetch *fetch, CURLcode code)
     }
 }
 
+/* What the others should know of the backend. */
+static void tell_others(const struct fetch *fetch)
+{
+    if (fetch->shared == NULL || fetch->easy == NULL)
+        return;
+    if (fetch->outcome == FETCH_REFUSED)
+        outages_begin(fetch->shared->outages, text_of(fetch->backend), fetch->why, clock_ms());
+    else if (fetch->outcome == FETCH_ANSWERED)
+        outages_end(fetch->shared->outages, text_of(fetch->backend));
+}
+
 /* Takes the fetch out of the list, tells its owner, and frees it. */
 static void finish(struct fetcher *fetcher, struct fetch *fetch)
 {
-    struct fetch_answer answer = {.outcome = fetch->outcome, .body = buf_text(&fetch->body)};
+    struct fetch_answer answer = {
+        .outcome = fetch->outcome, .body = buf_text(&fetch->body), .retry_after_ms = fetch->retry_after_ms};
     curl_off_t seconds = 0;
 
     if (fetch->previous)
@@ -364,6 +465,7 @@ static void finish(struct fetcher *fetcher, struct fetch *fetch)
         fetch->next->previous = fetch->previous;
     fetcher->running--;
 
+    tell_others(fetch);
     if (fetch->easy) {
         curl_multi_remove_handle(fetcher->multi, fetch->easy);
         if (fetch->outcome == FETCH_ANSWERED) {
@@ -382,6 +484,8 @@ static void finish(struct fetcher *fetcher, struct fetch *fetch)
     }
     fetch->done(fetch->context, &answer);
     buf_free(&fetch->body);
+    free(fetch->backend);
+    free(fetch->ca_file);
     free(fetch);
 }
 

@@ -1,9 +1,10 @@
 /* HTTP requests to the backends: the only caller of libcurl, and the one place where a worker waits.
  *
- * A worker has one fetcher (one curl multi handle with its kept connections). Fetches run side by side; each
- * ends in exactly one call of its `done`, which may start others. TLS is always verified, redirects are not
- * followed, only http and https are spoken, an answer is capped in bytes, and proxies of the environment are
- * not used. */
+ * A worker has one fetcher (one curl multi handle with its kept connections). What one finds out for all,
+ * they share: a backend that could not be connected to is not tried again for some seconds (net/outage.h),
+ * and certificates are read once (net/trust.h). Fetches run side by side; each ends in exactly one call of
+ * its `done`, which may start others. TLS is always verified, redirects are not followed, only http and https
+ * are spoken, an answer is capped in bytes, and proxies of the environment are not used. */
 #ifndef OM_NET_FETCH_H
 #define OM_NET_FETCH_H
 
@@ -13,13 +14,14 @@
 
 #include "util/text.h"
 
+struct fetch_shared;
 struct fetcher;
 
 /* How to get in at a backend. Any member may be NULL or empty. A token wins over a user name. */
 struct fetch_access {
     const char *token;               /* Authorization: Bearer */
     const char *username, *password; /* Authorization: Basic */
-    const char *ca_file;             /* PEM, instead of the system's */
+    const char *ca_file;             /* PEM, instead of the system's; read again when it changes */
     const char *tenant;              /* X-Scope-OrgID */
 };
 
@@ -33,7 +35,8 @@ struct fetch_request {
 
 enum fetch_outcome {
     FETCH_ANSWERED,  /* there is a status and a whole body */
-    FETCH_REFUSED,   /* no connection: refused, no such host, no route, connecting took too long */
+    FETCH_REFUSED,   /* no connection: refused, no such host, no route, connecting took too long; or that was
+                        so just now, and it was not tried again */
     FETCH_TLS,       /* the certificate or the handshake was not accepted */
     FETCH_TIMEOUT,   /* the deadline passed */
     FETCH_BROKEN,    /* the connection ended inside the answer, or it was no HTTP */
@@ -46,7 +49,8 @@ struct fetch_answer {
     enum fetch_outcome outcome;
     long status;            /* HTTP; 0 unless FETCH_ANSWERED */
     struct text body;       /* valid during done() */
-    int64_t retry_after_ms; /* what the server asked for (Retry-After); 0: nothing */
+    int64_t retry_after_ms; /* what the server asked for (Retry-After), or how long a backend is not tried
+                               that could not be connected to; 0: nothing */
     const char *why; /* when not FETCH_ANSWERED: words for an operator, without the URL's credentials */
 };
 
@@ -56,8 +60,12 @@ typedef void fetch_done(void *context, const struct fetch_answer *answer);
 bool fetch_library_init(void);
 void fetch_library_cleanup(void);
 
-struct fetcher *fetcher_new(void);
-void fetcher_free(struct fetcher *fetcher); /* cancels what runs; NULL is allowed */
+/* One for all fetchers of a process; it outlives them. */
+struct fetch_shared *fetch_shared_new(void);
+void fetch_shared_free(struct fetch_shared *shared); /* NULL is allowed */
+
+struct fetcher *fetcher_new(struct fetch_shared *shared); /* NULL: it shares nothing */
+void fetcher_free(struct fetcher *fetcher);               /* cancels what runs; NULL is allowed */
 
 /* Starts a fetch. done() is called from fetcher_wait() or fetcher_cancel(), never from here. */
 void fetch_start(struct fetcher *fetcher, const struct fetch_request *request, fetch_done *done,

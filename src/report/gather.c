@@ -2,7 +2,6 @@
 #include "report/gather.h"
 
 #include <inttypes.h>
-#include <poll.h>
 
 #include "net/fetch.h"
 #include "report/report.h"
@@ -10,6 +9,7 @@
 #include "sources/geoip.h"
 #include "sources/requests.h"
 #include "util/arena.h"
+#include "util/peer.h"
 
 /* How long at most until a client is looked after whose connection cannot be waited on (it sent more than we
  * read). */
@@ -142,28 +142,17 @@ static void stop_all(const struct source_context *context, struct jobs *jobs, en
     fetcher_cancel(context->fetcher);
 }
 
-enum client_state { CLIENT_QUIET, CLIENT_SENDS, CLIENT_GONE };
-
-static enum client_state look_at_client(int client)
-{
-    struct pollfd p = {.fd = client, .events = POLLIN | POLLRDHUP};
-
-    if (client < 0 || poll(&p, 1, 0) <= 0)
-        return CLIENT_QUIET;
-    return p.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL) ? CLIENT_GONE : CLIENT_SENDS;
-}
-
 static bool run(const struct source_context *context, struct jobs *jobs, int client)
 {
     enum job_state state;
 
     while ((state = step_all(jobs)) != JOB_DONE) {
-        enum client_state seen = look_at_client(client);
+        enum peer_state seen = peer_look(client);
         int wait = patience(context, jobs);
 
         if (context->progress)
             tell_progress(context->progress, jobs);
-        if (seen == CLIENT_GONE) {
+        if (seen == PEER_GONE) {
             stop_all(context, jobs, JOB_GONE);
             return false;
         }
@@ -171,9 +160,9 @@ static bool run(const struct source_context *context, struct jobs *jobs, int cli
             stop_all(context, jobs, JOB_DEADLINE);
             return true;
         }
-        if (seen == CLIENT_SENDS && wait > LOOK_MS)
+        if (seen == PEER_SENDS && wait > LOOK_MS)
             wait = LOOK_MS;
-        fetcher_wait(context->fetcher, seen == CLIENT_QUIET ? client : -1, state == JOB_READY ? 0 : wait);
+        fetcher_wait(context->fetcher, seen == PEER_QUIET ? client : -1, state == JOB_READY ? 0 : wait);
     }
     return true;
 }

@@ -25,7 +25,7 @@ struct source_context {
     struct geoip *geoip;       /* of clients' addresses; may be unreadable. NULL: none is configured */
     struct cache *remembered;  /* what workers share of what they read; NULL: nothing is remembered */
     struct claims *claims;     /* who reads what at the moment; NULL when nothing is remembered */
-    int64_t fresh_after;       /* clock_ms(): what was read before that is not to be used; 0: any will do */
+    int64_t fresh_after;       /* clock_ms(): only what was read after that is to be used; 0: anything */
     struct instant start, end; /* the range, both inclusive */
     struct instant now;        /* when the request came */
     int64_t deadline;          /* clock_ms() at which the report must have what it will answer with */

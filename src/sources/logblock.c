@@ -52,7 +52,7 @@ static enum logblock_fit fit_of(const struct logblock *block, const struct logfi
 }
 
 enum logblock_fit logblock_find(struct cache *cache, const struct logfile *file, enum logline_kind kind,
-                                uint64_t geoip, const struct logblock **out)
+                                uint64_t geoip, int64_t fresh_after, const struct logblock **out)
 {
     const struct key key = key_of(file, kind);
     struct cache_value *value = cache ? cache_get(cache, key_text(&key)) : NULL;
@@ -61,7 +61,8 @@ enum logblock_fit logblock_find(struct cache *cache, const struct logfile *file,
     *out = (struct logblock *)value;
     if (value == NULL)
         return LOGBLOCK_NONE;
-    fit = fit_of(*out, file, geoip);
+    /* In the same millisecond it may have been before. */
+    fit = fresh_after > 0 && (*out)->born <= fresh_after ? LOGBLOCK_NONE : fit_of(*out, file, geoip);
     if (fit == LOGBLOCK_NONE) {
         cache_value_release(value);
         *out = NULL;

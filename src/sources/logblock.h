@@ -58,9 +58,9 @@ enum logblock_fit {
 };
 
 /* What is remembered of that file, held for the caller (cache_value_release()). A NULL cache remembers
- * nothing. */
+ * nothing. `fresh_after`: only what was read after that (clock_ms()); 0: anything. */
 enum logblock_fit logblock_find(struct cache *cache, const struct logfile *file, enum logline_kind kind,
-                                uint64_t geoip, const struct logblock **out);
+                                uint64_t geoip, int64_t fresh_after, const struct logblock **out);
 
 void logblock_keep(struct cache *cache, const struct logfile *file, enum logline_kind kind,
                    struct logblock *block);

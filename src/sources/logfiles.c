@@ -344,8 +344,9 @@ static void finish_block(struct logfiles *files, bool ended)
 static void plan_passes(struct logfiles *files)
 {
     struct current *now = &files->now;
-    enum logblock_fit fit = logblock_find(files->context->remembered, now->file, files->rules.kind,
-                                          geoip_generation(files->context->geoip), &now->old);
+    enum logblock_fit fit =
+        logblock_find(files->context->remembered, now->file, files->rules.kind,
+                      geoip_generation(files->context->geoip), files->context->fresh_after, &now->old);
 
     if (files->context->remembered == NULL) {
         add_pass(now, (struct pass){.kind = PASS_ALL});

@@ -1,4 +1,4 @@
-"""Peers that are silent, and the end."""
+"""Peers that are silent, reports that wait for a silent backend, and the end."""
 import contextlib
 import signal
 import statistics
@@ -7,8 +7,10 @@ from measure import PAIRS, absolute, by_turns, milliseconds, seconds
 from program import refused, running
 
 from harness import fcgi  # noqa: E402 (program.py knows where)
+from harness.fake_prometheus import FakePrometheus, Hold  # noqa: E402
 
-IDLE, HALF, ASKED = 200, 16, 20
+IDLE, HALF, REPORTS, ASKED = 200, 16, 48, 20
+WORKERS, SLOTS = 16, 12
 DELAY, END = 0.100, 0.100
 
 
@@ -18,6 +20,22 @@ def request_seconds(program, peers, sent=b""):
         for _ in range(peers):
             stack.enter_context(program.connect()).send(sent)
         return statistics.median(seconds(lambda: refused(program)) for _ in range(ASKED))
+
+
+def health(program):
+    assert program.get("/-/healthy", auth=None).status == 200
+
+
+def health_seconds(program, prometheus, reports):
+    """The same of health checks, while that many reports wait for a Prometheus that does not answer."""
+    hold = Hold()
+    prometheus.answers(hold)
+    with contextlib.ExitStack() as stack:
+        for _ in range(reports):
+            stack.enter_context(program.begin("/system/metrics/yolo", "metric=cpu-hours"))
+        if reports:
+            hold.wait_held(SLOTS)
+        return statistics.median(seconds(lambda: health(program)) for _ in range(ASKED))
 
 
 def delay_row(what, measured, alone):
@@ -47,5 +65,10 @@ def figures(_month):
                                      lambda: request_seconds(program, 0))
     yield delay_row(f"a request beside {IDLE} silent connections", idle, alone)
     yield delay_row(f"a request beside {HALF} half requests", half, alone)
+    with contextlib.closing(FakePrometheus()) as prometheus, \
+            running(OSCAR_METRICS_WORKERS=WORKERS, PROMETHEUS_URL=prometheus.url) as program:
+        beside, alone = by_turns(lambda: health_seconds(program, prometheus, REPORTS),
+                                 lambda: health_seconds(program, prometheus, 0))
+    yield delay_row(f"a health check beside {REPORTS} reports that wait, {WORKERS} workers", beside, alone)
     yield absolute("SIGTERM while idle, to the end", statistics.median(end_seconds() for _ in range(PAIRS)), END,
                    milliseconds)

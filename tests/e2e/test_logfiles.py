@@ -383,6 +383,48 @@ def test_a_file_of_the_same_length_is_told_by_its_time(app, folder):
     assert [item["key"] for item in items] == ["here"]
 
 
+def change_behind_the_back(log, old, new):
+    """Other bytes, and nothing that tells."""
+    before = log.stat()
+    with open(log, "r+b") as file:
+        data = file.read().replace(old, new)
+        file.seek(0)
+        file.write(data)
+    os.utime(log, ns=(before.st_atime_ns, before.st_mtime_ns))
+    after = log.stat()
+    assert (after.st_size, after.st_mtime_ns, after.st_ino) == (before.st_size, before.st_mtime_ns, before.st_ino)
+
+
+def services(app, **more):
+    answer = app.get("/system/metrics/breakdown", DAY + "&group_by=service", **more)
+    return [item["key"] for item in answer.json()["items"]]
+
+
+@pytest.mark.parametrize("header", ["no-cache", "max-age=0, No-Cache"])
+def test_the_admin_may_have_everything_read_anew(app, folder, header):
+    log = folder / "logs" / "manager.log"
+    write(log, logdata.REQUESTS_BEGIN, *lines(3, path="/run/gone"))
+    assert services(app) == ["gone"]
+    change_behind_the_back(log, b"/run/gone", b"/run/here")
+    assert services(app) == ["gone"], "it is remembered"
+    assert services(app, HTTP_CACHE_CONTROL="no-store") == ["gone"]
+    assert services(app, HTTP_CACHE_CONTROL=header) == ["here"]
+    assert services(app) == ["here"], "what was read anew is remembered in its place"
+
+
+def test_cut_hours_are_read_anew_too(app, folder):
+    log = folder / "logs" / "manager.log"
+    write(log, logdata.REQUESTS_BEGIN, logdata.request("2026-01-01T10:20:00Z"), logdata.request("2026-01-01T10:50:00Z"))
+    span = "start=2026-01-01T10:30:00Z&end=2026-01-01T10:59:00Z"
+    sync = lambda **more: app.get("/system/metrics", span, **more).json()["totals"]["requests_count_sync"]  # noqa: E731
+    assert sync() == 1
+    change_behind_the_back(log, b"T10:20:00Z", b"T11:20:00Z")
+    change_behind_the_back(log, b"T10:50:00Z", b"T12:50:00Z")
+    assert sync(HTTP_CACHE_CONTROL="no-cache") == 0
+    change_behind_the_back(log, b"T11:20:00Z", b"T10:40:00Z")
+    assert sync(HTTP_CACHE_CONTROL="no-cache") == 1
+
+
 def test_files_appear_after_the_start(start, folder):
     app = start({"OSCAR_METRICS_LOG_FILES": f"{folder}/later/*.log"})
     assert status(app) != "ok"

@@ -1,5 +1,6 @@
 """The program behind a real nginx, with the project's own configuration."""
 import http.client
+import os
 import socket
 
 import pytest
@@ -49,6 +50,20 @@ def test_the_answer_is_the_programs(nginx, app):
     answer = nginx.admin(f"/system/metrics?{RANGE}")
     assert answer.json()["totals"] == app.summary(RANGE).json()["totals"]
     assert answer.header("OSCAR-Metrics-Complete") == "false"
+
+
+def test_the_admin_may_have_everything_read_anew(nginx, shared_folder):
+    """Cache-Control reaches the program."""
+    log = shared_folder / "manager.log"
+    target = f"/system/metrics/breakdown?{RANGE}&group_by=user"
+    keys = lambda **more: [item["key"] for item in nginx.admin(target, **more).json()["items"]]  # noqa: E731
+    before, data = log.stat(), log.read_bytes()
+    known, other = keys(), b"x" * len(keys()[0])
+    log.write_bytes(data.replace(known[0].encode(), other))
+    os.utime(log, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert keys() == known
+    assert keys(headers={"Cache-Control": "no-cache"}) == [other.decode()]
+    log.write_bytes(data)
 
 
 def test_the_path_without_a_slash_is_not_redirected(nginx):

@@ -1,9 +1,10 @@
-/* Path, query and Authorization, one line each of the input: whatever they hold, the pieces that read them
- * give an answer, and one that keeps what they promise. */
+/* Path, query, Authorization and Cache-Control, one line each of the input: whatever they hold, the pieces
+ * that read them give an answer, and one that keeps what they promise. */
 #include <stdint.h>
 #include <stdlib.h>
 
 #include "auth/auth.h"
+#include "http/cache_control.h"
 #include "http/query.h"
 #include "http/route.h"
 #include "settings.h"
@@ -32,11 +33,19 @@ static void check_query(struct arena *arena, struct text query, enum report_kind
         abort();
 }
 
+static bool holds(struct text header, struct text word)
+{
+    for (; header.length >= word.length; header = text_skip(header, 1))
+        if (text_compare_nocase((struct text){header.data, word.length}, word) == 0)
+            return true;
+    return false;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct settings *settings;
     struct text rest = {(const char *)data, size}, path = text_cut(&rest, '\n'),
-                query = text_cut(&rest, '\n');
+                query = text_cut(&rest, '\n'), authorization = text_cut(&rest, '\n');
     struct text segment = {NULL, 0};
     struct arena *arena = arena_new();
     struct identity identity;
@@ -51,7 +60,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (int kind = REPORT_SUMMARY; kind <= REPORT_OWNERS; kind++)
         check_query(arena, query, (enum report_kind)kind);
     if (auth_check(&(struct auth_context){.settings = settings, .arena = arena, .client = -1},
-                   arena_string(arena, rest), &identity, &refusal) == AUTH_PASSED)
+                   arena_string(arena, authorization), &identity, &refusal) == AUTH_PASSED)
+        abort();
+    if (cache_control_has(rest, "no-cache") && !holds(rest, TEXT_LITERAL("no-cache")))
         abort();
     arena_free(arena);
     return 0;

@@ -32,7 +32,7 @@ void set_up(struct fixture *f, const struct variables *variables)
     *f = (struct fixture){.arena = arena_new(), .settings = settings_read(look_up, &copy, stderr)};
     assert_non_null(f->settings);
     f->context = (struct source_context){.arena = f->arena,
-                                         .fetcher = fetcher_new(),
+                                         .fetcher = fetcher_new(NULL),
                                          .settings = f->settings,
                                          .start = {1767222000, 0},
                                          .end = {1767225600, 999999999},

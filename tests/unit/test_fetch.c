@@ -26,6 +26,7 @@ struct result {
     long status;
     char body[64], why[256];
     size_t length;
+    int64_t retry_after_ms;
 };
 
 static void keep_result(void *context, const struct fetch_answer *answer)
@@ -36,6 +37,7 @@ static void keep_result(void *context, const struct fetch_answer *answer)
     result->outcome = answer->outcome;
     result->status = answer->status;
     result->length = answer->body.length;
+    result->retry_after_ms = answer->retry_after_ms;
     snprintf(result->body, sizeof(result->body), "%.*s", (int)answer->body.length, answer->body.data);
     snprintf(result->why, sizeof(result->why), "%s", answer->why ? answer->why : "");
 }
@@ -53,7 +55,7 @@ static void wait_for_all(struct fetcher *fetcher)
 
 static struct result fetch_once(const struct fetch_request *request)
 {
-    struct fetcher *fetcher = fetcher_new();
+    struct fetcher *fetcher = fetcher_new(NULL);
     struct result result = {0};
 
     fetch_start(fetcher, request, keep_result, &result);
@@ -366,7 +368,7 @@ static void connections_are_used_again(void **state)
 {
     static const struct http_reply replies[] = {{.bytes = OK_REPLY, .keep = true}, {.bytes = OK_REPLY}};
     struct http_server *server = http_server_start(replies, 2, 0);
-    struct fetcher *fetcher = fetcher_new();
+    struct fetcher *fetcher = fetcher_new(NULL);
     struct fetch_request request = request_of(http_server_url(server));
     struct result first = {0}, second = {0};
 
@@ -402,7 +404,7 @@ static void done_may_start_others(void **state)
     static const struct http_reply replies[] = {
         {.bytes = OK_REPLY}, {.bytes = OK_REPLY}, {.bytes = OK_REPLY}};
     struct http_server *server = http_server_start(replies, 3, 0);
-    struct fetcher *fetcher = fetcher_new();
+    struct fetcher *fetcher = fetcher_new(NULL);
     struct chain chain = {.fetcher = fetcher, .request = request_of(http_server_url(server)), .left = 3};
     struct chain invalid = {.fetcher = fetcher, .request = request_of("ftp://x"), .left = 5};
 
@@ -421,7 +423,7 @@ static void cancelling_ends_all(void **state)
 {
     static const struct http_reply never[] = {{.bytes = NULL}, {.bytes = NULL}};
     struct http_server *server = http_server_start(never, 2, 0);
-    struct fetcher *fetcher = fetcher_new();
+    struct fetcher *fetcher = fetcher_new(NULL);
     struct fetch_request request = request_of(http_server_url(server)), invalid = request_of("");
     struct result results[4] = {0};
 
@@ -442,6 +444,84 @@ static void cancelling_ends_all(void **state)
     http_server_stop(server);
 }
 
+/* A port of this machine, listening or not. */
+static int bound_socket(char url[64])
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t length = sizeof(address);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, length), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &length), 0);
+    snprintf(url, 64, "http://127.0.0.1:%u/x", (unsigned)ntohs(address.sin_port));
+    return fd;
+}
+
+static struct result fetch_shared_once(struct fetch_shared *shared, const char *url)
+{
+    struct fetcher *fetcher = fetcher_new(shared);
+    struct fetch_request request = request_of(url);
+    struct result result = {0};
+
+    fetch_start(fetcher, &request, keep_result, &result);
+    wait_for_all(fetcher);
+    fetcher_free(fetcher);
+    return result;
+}
+
+static void a_backend_that_cannot_be_connected_to_is_left_alone_by_all(void **state)
+{
+    static const char why[] = "connection refused (tried ";
+    static const struct http_reply reply = {.bytes = OK_REPLY};
+    struct http_server *server = http_server_start(&reply, 1, 0);
+    struct fetch_shared *shared = fetch_shared_new();
+    char url[64];
+    int port = bound_socket(url);
+    struct result result;
+
+    (void)state;
+    assert_string_equal(fetch_shared_once(shared, url).why, "connection refused");
+    result = fetch_shared_once(shared, url);
+    assert_int_equal(result.calls, 1);
+    assert_int_equal(result.outcome, FETCH_REFUSED);
+    assert_int_equal(strncmp(result.why, why, sizeof(why) - 1), 0);
+    assert_in_range(result.retry_after_ms, 1, 3000);
+    /* Not even when somebody listens again; others are not concerned. */
+    assert_int_equal(listen(port, 1), 0);
+    assert_int_equal(fetch_shared_once(shared, url).outcome, FETCH_REFUSED);
+    assert_int_equal(fetch_shared_once(shared, http_server_url(server)).outcome, FETCH_ANSWERED);
+    close(port);
+    fetch_shared_free(shared);
+    http_server_stop(server);
+}
+
+static void an_answer_that_comes_after_all_ends_that(void **state)
+{
+    struct fetch_shared *shared = fetch_shared_new();
+    struct fetcher *fetcher = fetcher_new(shared);
+    struct result slow = {0};
+    struct fetch_request request;
+    char url[64];
+    int port = bound_socket(url), connection;
+
+    (void)state;
+    assert_int_equal(listen(port, 1), 0);
+    request = request_of(url);
+    fetch_start(fetcher, &request, keep_result, &slow);
+    while ((connection = accept4(port, NULL, NULL, SOCK_NONBLOCK)) < 0)
+        fetcher_wait(fetcher, port, PLENTY_MS);
+    close(port);
+    assert_string_equal(fetch_shared_once(shared, url).why, "connection refused");
+    assert_int_not_equal(fetch_shared_once(shared, url).retry_after_ms, 0);
+    assert_int_equal(send(connection, OK_REPLY, strlen(OK_REPLY), MSG_NOSIGNAL), (ssize_t)strlen(OK_REPLY));
+    wait_for_all(fetcher);
+    assert_int_equal(slow.outcome, FETCH_ANSWERED);
+    assert_string_equal(fetch_shared_once(shared, url).why, "connection refused");
+    close(connection);
+    fetcher_free(fetcher);
+    fetch_shared_free(shared);
+}
+
 static void *wake(void *fetcher)
 {
     fetcher_wake(fetcher);
@@ -452,7 +532,7 @@ static void waiting_ends_by_the_watched_descriptor_and_by_a_wake(void **state)
 {
     static const struct http_reply never = {.bytes = NULL};
     struct http_server *server = http_server_start(&never, 1, 0);
-    struct fetcher *fetcher = fetcher_new();
+    struct fetcher *fetcher = fetcher_new(NULL);
     struct fetch_request request = request_of(http_server_url(server));
     struct result result = {0};
     int64_t start = clock_ms();
@@ -492,6 +572,8 @@ int main(void)
         cmocka_unit_test(connections_are_used_again),
         cmocka_unit_test(done_may_start_others),
         cmocka_unit_test(cancelling_ends_all),
+        cmocka_unit_test(a_backend_that_cannot_be_connected_to_is_left_alone_by_all),
+        cmocka_unit_test(an_answer_that_comes_after_all_ends_that),
         cmocka_unit_test(waiting_ends_by_the_watched_descriptor_and_by_a_wake),
     };
 

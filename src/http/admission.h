@@ -1,0 +1,48 @@
+/* Admission: how many requests may wait for a network at once, and the queue of those that wait for that.
+ *
+ * A request that was admitted has a slot until it is answered. Then the slot goes to the one that queued
+ * first: nobody who comes overtakes those who wait. Who queues holds no thread. All threads share one
+ * admission. */
+#ifndef OM_HTTP_ADMISSION_H
+#define OM_HTTP_ADMISSION_H
+
+#include <stddef.h>
+
+#include "http/lobby.h"
+
+struct admission;
+struct exchange;
+
+enum { ADMISSION_QUEUE_MAX = 64 };
+
+/* A request between its arrival and its answer. */
+struct visit {
+    struct exchange *exchange;
+    struct arrival arrival;
+    struct visit *next, *prev; /* the queue's */
+};
+
+/* The slots that so many threads can serve: all but a quarter of them, and but one at least, which stay free
+ * for answers that wait for nobody. A single thread has its slot: it serves one after the other. */
+size_t admission_slots(size_t threads);
+
+struct admission *admission_new(size_t slots);
+void admission_free(struct admission *admission); /* nobody queues any more; NULL is allowed */
+
+enum admission_verdict {
+    ADMISSION_SLOT,   /* the caller has one: admission_leave() */
+    ADMISSION_QUEUED, /* the visit is not the caller's any more: it comes out below */
+    ADMISSION_FULL,   /* neither */
+};
+
+enum admission_verdict admission_enter(struct admission *admission, struct visit *visit)
+    __attribute__((warn_unused_result));
+
+/* Gives a slot back. When somebody queues, it is the slot of the one that came first, whom the caller serves
+ * now; NULL: nobody does. */
+struct visit *admission_leave(struct admission *admission) __attribute__((warn_unused_result));
+
+/* The first in the queue whose client went away, taken out of it; NULL: they are all there. */
+struct visit *admission_take_gone(struct admission *admission) __attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,25 @@
+/* The certificates that servers are verified with, read once for all threads: each thread's own copy of the
+ * system's would take more than a megabyte, and each connection's own reading of them milliseconds. Knows
+ * OpenSSL, and not curl. */
+#ifndef OM_NET_TRUST_H
+#define OM_NET_TRUST_H
+
+#include <stdbool.h>
+
+struct ssl_ctx_st; /* OpenSSL's SSL_CTX */
+struct trust;
+
+enum { TRUST_STORES_MAX = 8 }; /* kept at once; there are as many as settings name files, and the system's */
+
+/* Is that TLS library, as curl names it ("OpenSSL/3.0.17"), the one that is used here? */
+bool trust_fits(const char *library);
+
+struct trust *trust_new(void);
+void trust_free(struct trust *trust); /* NULL is allowed */
+
+/* Has a connection verify its peer with the certificates of a file (PEM) and a folder of them (by hash, as
+ * OpenSSL has it); either may be NULL. Read anew when the file has changed. False: they cannot be read. */
+bool trust_give(struct trust *trust, struct ssl_ctx_st *connection, const char *file, const char *folder)
+    __attribute__((warn_unused_result));
+
+#endif

@@ -44,14 +44,19 @@ static struct source_context context_of(const struct request *request, struct ge
     };
 }
 
-/* Reads the sources of the mask. Nobody is left to be answered when the client went away. */
+/* Reads the sources of the mask: the only place where a handler waits. Nobody is left to be answered when the
+ * client went away. */
 static enum stage gather_sources(struct request *request, unsigned mask, struct report *report)
 {
-    struct geoip *geoip = geoip_store_current(request->server->geoip);
-    struct source_context context = context_of(request, geoip);
-    int client = request->exchange->ops->descriptor(request->exchange);
-    bool waited = gather(&context, mask, client, report);
+    struct geoip *geoip;
+    struct source_context context;
+    bool waited;
 
+    if (!request->admitted)
+        return NOT_NOW;
+    geoip = geoip_store_current(request->server->geoip);
+    context = context_of(request, geoip);
+    waited = gather(&context, mask, request->exchange->ops->descriptor(request->exchange), report);
     geoip_release(geoip);
     return waited ? GO_ON : ANSWERED;
 }
@@ -81,8 +86,10 @@ static enum stage check_question(struct request *request)
 /* The inventory may be missing: the shared owner is there all the same. */
 static enum stage read_owners(struct request *request, struct report *report, struct owners *owners)
 {
-    if (gather_sources(request, 1u << SOURCE_INVENTORY, report) == ANSWERED)
-        return ANSWERED;
+    enum stage stage = gather_sources(request, 1u << SOURCE_INVENTORY, report);
+
+    if (stage != GO_ON)
+        return stage;
     *owners = owners_of(request->arena, &report->inventory,
                         settings_text(request->settings, OSCAR_SERVICES_NAMESPACE));
     return GO_ON;
@@ -92,11 +99,13 @@ static enum stage limit_to_owner(struct request *request, struct report *report)
 {
     const struct owner *owner;
     struct owners owners;
+    enum stage stage;
 
     if (request->question.owner.length == 0)
         return GO_ON;
-    if (read_owners(request, report, &owners) == ANSWERED)
-        return ANSWERED;
+    stage = read_owners(request, report, &owners);
+    if (stage != GO_ON)
+        return stage;
     owner = owners_find(&owners, request->question.owner);
     /* Only a whole inventory can say that there is no such owner. */
     if (owner == NULL)
@@ -136,13 +145,15 @@ static enum stage respond_report(struct request *request, const struct report *r
 
 enum stage gather_report(struct request *request, struct report *report)
 {
+    enum stage stage;
     unsigned read;
 
     if (check_service_name(request) == ANSWERED || check_question(request) == ANSWERED)
         return ANSWERED;
     report->question = request->question;
-    if (limit_to_owner(request, report) == ANSWERED)
-        return ANSWERED;
+    stage = limit_to_owner(request, report);
+    if (stage != GO_ON)
+        return stage;
     read = report->sources[SOURCE_INVENTORY] ? 1u << SOURCE_INVENTORY : 0;
     return gather_sources(request, gather_needs(report) & ~read, report);
 }
@@ -150,12 +161,14 @@ enum stage gather_report(struct request *request, struct report *report)
 enum stage handle_report(struct request *request)
 {
     struct report report = {0};
+    enum stage stage;
 
     request->question.kind = request->route->kind;
-    if (gather_report(request, &report) == GO_ON)
-        respond_report(request, &report);
+    stage = gather_report(request, &report);
+    if (stage == GO_ON)
+        stage = respond_report(request, &report);
     report_free(&report);
-    return ANSWERED;
+    return stage;
 }
 
 enum stage handle_owners(struct request *request)
@@ -163,20 +176,22 @@ enum stage handle_owners(struct request *request)
     struct report report = {0};
     struct owners owners;
     struct buf body;
+    enum stage stage;
 
     request->question.kind = REPORT_OWNERS;
     if (check_question(request) == ANSWERED)
         return ANSWERED;
-    if (read_owners(request, &report, &owners) == GO_ON) {
+    stage = read_owners(request, &report, &owners);
+    if (stage == GO_ON) {
         const struct header headers[] = {complete_header(request, &report), {NULL, NULL}};
 
         buf_init(&body, ANSWER_MAX_BYTES);
         if (render_owners(&owners, &body))
-            respond(request, 200, json_type, headers, buf_text(&body));
+            stage = respond(request, 200, json_type, headers, buf_text(&body));
         else
-            respond_text(request, 500, "answer too large");
+            stage = respond_text(request, 500, "answer too large");
         buf_free(&body);
     }
     report_free(&report);
-    return ANSWERED;
+    return stage;
 }

@@ -1,4 +1,4 @@
-/* What stands behind the routes. Each handler answers. */
+/* What stands behind the routes. Each handler answers, unless it gives NOT_NOW. */
 #ifndef OM_HTTP_HANDLERS_H
 #define OM_HTTP_HANDLERS_H
 
@@ -12,7 +12,8 @@ enum stage handle_report(struct request *request);
 enum stage handle_owners(struct request *request);
 
 /* The stages of a report before it is written down: request->question.kind, the segment, the query and the
- * identity are there. ANSWERED: it was refused, or nobody waits any more. report_free() in any case. */
+ * identity are there. ANSWERED: it was refused, or nobody waits any more. NOT_NOW: it is to be admitted
+ * first. report_free() in any case. */
 enum stage gather_report(struct request *request, struct report *report);
 
 #endif

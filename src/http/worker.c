@@ -28,7 +28,8 @@ static void handle(void *context, struct exchange *exchange)
 {
     const struct worker *worker = context;
 
-    if (!serve(worker->server, &worker->memory, exchange, true))
+    if (!serve(worker->server, &worker->memory, exchange, false) &&
+        !serve(worker->server, &worker->memory, exchange, true))
         abort();
 }
 

@@ -3,6 +3,7 @@
 #include "sources/prometheus.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "net/fetch.h"
 #include "net/form.h"
@@ -62,6 +63,14 @@ const char *prometheus_fill(struct arena *arena, const char *template, const str
         return NULL;
     }
     return filled;
+}
+
+bool prometheus_can_limit(const struct settings *settings, const struct hours_query *query)
+{
+    for (size_t kind = 0; kind < HOURS_KINDS; kind++)
+        if (query->wanted[kind] && strstr(settings_text(settings, kinds[kind].query), "{{namespace}}"))
+            return true;
+    return false;
 }
 
 static void take_answer(void *context, const struct fetch_answer *answer)
@@ -141,11 +150,11 @@ static void start_queries(struct prometheus_job *job, const struct hours_query *
     int64_t range = range_of(context->start, context->end);
 
     if (text_is(text_of(settings_text(context->settings, PROMETHEUS_URL)), "none")) {
-        status_note(status, STATUS_MISSING, "not configured");
+        status_note_open(status, STATUS_MISSING, "not configured");
         return;
     }
     if (range < 1) {
-        status_note(status, STATUS_MISSING, "invalid time range");
+        status_note_open(status, STATUS_MISSING, "invalid time range");
         return;
     }
     for (size_t kind = 0; kind < HOURS_KINDS; kind++) {

@@ -160,6 +160,7 @@ static enum stage check_access(struct request *request, struct report *report)
     case SCOPE_SHOWN:
         break;
     case SCOPE_HIDDEN:
+        request->reason = "the service is not visible to this user";
         return respond_text(request, 403, "access denied");
     case SCOPE_UNKNOWN:
         return respond_text(request, 404, "service not found");

@@ -95,9 +95,10 @@ static enum stage authenticate(struct request *request)
 
 static enum stage check_admin(struct request *request)
 {
-    if (request->route->needs_admin && request->identity.kind != IDENTITY_ADMIN)
-        return respond_text(request, 403, "access denied");
-    return GO_ON;
+    if (!request->route->needs_admin || request->identity.kind == IDENTITY_ADMIN)
+        return GO_ON;
+    request->reason = "for the administrator alone";
+    return respond_text(request, 403, "access denied");
 }
 
 /* In the order in which the contract wants things checked. */

@@ -33,10 +33,11 @@ struct walk {
     struct buf name, line, country; /* what was spelled with escapes */
 };
 
+/* `why` NULL: the grammar is broken. */
 static bool wrong(struct walk *walk, const char *why)
 {
     if (walk->why == NULL)
-        walk->why = walk->scan.broken ? "it is not JSON, or not all of it" : why;
+        walk->why = why;
     return false;
 }
 
@@ -49,7 +50,7 @@ static bool next_member(struct walk *walk, const struct text *names, int count, 
 
     *out = NO_MEMBER;
     if (!json_scan_name(&walk->scan, &raw))
-        return wrong(walk, "a member has no name");
+        return wrong(walk, NULL);
     name = json_scan_decode(raw, &walk->name);
     for (int i = 0; i < count; i++)
         if (text_equal(name, names[i]))
@@ -286,7 +287,7 @@ static bool read_answer(struct walk *walk)
     int member;
 
     if (!json_scan_open(scan, '{'))
-        return wrong(walk, NULL);
+        return wrong(walk, "it is no object");
     while (valid && json_scan_more(scan, '}')) {
         if (!next_member(walk, answer_members, ANSWER_MEMBERS, &seen, &member))
             return false;
@@ -299,10 +300,8 @@ static bool read_answer(struct walk *walk)
         else
             valid = json_scan_skip(scan);
     }
-    if (!valid || !json_scan_end(scan)) {
-        scan->broken |= valid; /* something stands behind */
+    if (!valid || !json_scan_end(scan))
         return wrong(walk, NULL);
-    }
     return (seen & 1u << STATUS && seen & 1u << DATA) || wrong(walk, "it lacks its status or its data");
 }
 
@@ -321,6 +320,13 @@ static bool walk_through(struct walk *walk, struct text body)
     return whole;
 }
 
+static bool is_json(struct text text)
+{
+    struct json_scan scan = json_scan_of(text);
+
+    return json_scan_skip(&scan) && json_scan_end(&scan);
+}
+
 bool loki_answer_check(struct arena *arena, struct text body, int64_t from, int64_t to,
                        struct loki_answer *out, const char **why)
 {
@@ -328,7 +334,7 @@ bool loki_answer_check(struct arena *arena, struct text body, int64_t from, int6
     bool valid = walk_through(&walk, body);
 
     *out = walk.answer;
-    *why = walk.why;
+    *why = valid ? NULL : is_json(body) ? walk.why : "it is not JSON, or not all of it";
     return valid;
 }
 

@@ -55,9 +55,9 @@ struct loki_stats {
 bool loki_stats_read(struct text body, struct loki_stats *out) __attribute__((warn_unused_result));
 
 /* index/volume_range (a matrix or a vector: series of [seconds, "bytes"]), summed up over the series into
- * `bytes`, one number a step beginning with `first` (a multiple of `step`, both in seconds); steps that are
- * not in the answer are 0, samples outside are ignored. What is in `bytes` when it is false is nobody's
- * business. */
+ * `bytes`, one number a step (count >= 1) beginning with `first` (a multiple of `step`, both in seconds);
+ * steps that are not in the answer are 0, samples outside are ignored. What is in `bytes` when it is false is
+ * nobody's business. */
 bool loki_volume_read(struct text body, int64_t first, int64_t step, uint64_t *bytes, size_t count)
     __attribute__((warn_unused_result));
 

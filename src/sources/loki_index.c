@@ -1,6 +1,5 @@
 /* What Loki's index says: hints of how much there is, small and seldom asked. */
 #include <json-c/json.h>
-#include <math.h>
 #include <string.h>
 
 #include "sources/loki_answer.h"
@@ -50,19 +49,20 @@ static bool add_sample(struct json_object *sample, struct volume *volume)
     struct json_object *time = json_object_array_get_idx(sample, 0);
     struct text digits;
     uint64_t bytes;
-    double at;
+    double offset; /* rounded to a millisecond when it is cut */
+    size_t at;
 
     if (json_object_array_length(sample) != 2 ||
         (!json_object_is_type(time, json_type_int) && !json_object_is_type(time, json_type_double)) ||
         !json_string(json_object_array_get_idx(sample, 1), &digits) || !size_of(digits, &bytes))
         return false;
-    at = (round(json_object_get_double(time) * 1000) - volume->first) / volume->step;
-    if (at == (double)volume->count)
-        at = (double)(volume->count - 1);
-    if (at >= 0 && at < (double)volume->count &&
-        __builtin_add_overflow(volume->bytes[(size_t)at], bytes, &volume->bytes[(size_t)at]))
-        return false;
-    return true;
+    offset = json_object_get_double(time) * 1000 + 0.5 - volume->first;
+    if (offset < 0 || offset >= (double)volume->count * volume->step + 1)
+        return true;
+    at = (size_t)(offset / volume->step);
+    if (at == volume->count)
+        at--;
+    return !__builtin_add_overflow(volume->bytes[at], bytes, &volume->bytes[at]);
 }
 
 /* "values" of a matrix; a vector, which comes when no series has more than one, has a "value". */

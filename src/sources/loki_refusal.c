@@ -32,7 +32,7 @@ static const char *const longer_than_may_be[] = {
     "query time range exceeds the limit", /* (query length: 1488h0m0s, limit: 30d1h) */
     "invalid query, length > limit",      /* (1488h0m0s > 721h0m0s) */
     "query would read too many bytes",    /* the rest do not say how long it may be */
-    "max number of chunks limit",
+    "max number of chunks limit",         "too large to execute on a single querier",
 };
 
 static bool is_digit(char c)
@@ -51,12 +51,13 @@ static struct text take_digits(struct text *text)
     return digits;
 }
 
-/* False when these are none, or too many. */
+/* False when these are no digits, or too many. */
 static bool number_of(struct text digits, int64_t *out)
 {
     *out = 0;
     for (size_t i = 0; i < digits.length; i++)
-        if (__builtin_mul_overflow(*out, 10, out) || __builtin_add_overflow(*out, digits.data[i] - '0', out))
+        if (!is_digit(digits.data[i]) || __builtin_mul_overflow(*out, 10, out) ||
+            __builtin_add_overflow(*out, digits.data[i] - '0', out))
             return false;
     return digits.length > 0;
 }
@@ -112,8 +113,7 @@ static bool behind(struct text text, const char *words, struct text *out)
     return true;
 }
 
-/* The second number of "(101 > 100)", or what is called "limit: " in such brackets; NULL when there are none.
- */
+/* The second number of "(101 > 100)", or what is called "limit: " in such brackets; empty: there is none. */
 static struct text limit_in(struct text text)
 {
     struct text brackets, limit = {NULL, 0};
@@ -129,11 +129,13 @@ static struct text limit_in(struct text text)
 static bool says_fewer(struct text words, struct loki_refusal *refusal)
 {
     struct text rest;
+    int64_t limit;
 
-    if (!behind(words, "max entries limit per query exceeded", &rest) ||
-        !number_of(limit_in(rest), &refusal->number) || refusal->number == 0)
+    if (!behind(words, "max entries limit per query exceeded", &rest) || !number_of(limit_in(rest), &limit) ||
+        limit == 0)
         return false;
     refusal->lesson = LOKI_FEWER;
+    refusal->number = limit;
     return true;
 }
 

@@ -43,8 +43,8 @@ static void check_answer(struct arena *arena, struct text body)
 
     if (!loki_answer_check(arena, body, FROM, TO, &answer, &why)) {
         must(why != NULL);
-        must(text_is(text_of(why), "it is not JSON, or not all of it") == (tree == NULL) ||
-             text_is(text_trim(body), "null")); /* which json_read() refuses */
+        if (text_starts(body, "{") || text_starts(body, "[")) /* json_read() gives nothing else for sure */
+            must(text_is(text_of(why), "it is not JSON, or not all of it") == (tree == NULL));
         json_object_put(tree);
         return;
     }

@@ -231,15 +231,17 @@ static struct usage *small_hour(int hour, int rows)
 
 static void a_sealed_usage_keeps_no_slack(void **state)
 {
-    enum { ROWS = 280, NAME_BYTES = 50, NUMBER_BYTES = 4 };
+    enum { ROWS = 280, ROW_AND_KEY = 16 + 20, ITSELF = 512 };
     struct usage *usage = small_hour(3, ROWS);
-    size_t before = usage_bytes(usage), strings = usage_string_count(usage);
+    size_t before = usage_bytes(usage), needed = ROWS * ROW_AND_KEY;
 
     (void)state;
     assert_int_equal(usage_row_count(usage), ROWS);
     usage_seal(usage);
+    for (size_t i = 0; i < usage_string_count(usage); i++)
+        needed += usage_string(usage, (uint32_t)i).length + sizeof(uint32_t);
     assert_true(usage_bytes(usage) < before);
-    assert_in_range(usage_bytes(usage), ROWS * 36, ROWS * 36 + strings * (NAME_BYTES + NUMBER_BYTES) + 512);
+    assert_in_range(usage_bytes(usage), needed, needed + ITSELF);
     usage_free(usage);
 }
 
@@ -316,6 +318,36 @@ static void keys_that_share_their_texts_in_other_places_stay_apart(void **state)
     usage_free(into);
 }
 
+/* Keys and strings are found by 32 bits of a hash: of so many some five pairs share them all. */
+static void keys_with_one_hash_stay_apart(void **state)
+{
+    enum { MANY = 200000, FIELDS = 4 };
+
+    (void)state;
+    for (int field = 0; field < FIELDS; field++) {
+        struct usage *from = usage_new(128 << 20), *into = usage_new(128 << 20);
+        struct usage_event e = event(1, USAGE_SYNC, "s", "u");
+        struct text *const fields[FIELDS] = {&e.namespace, &e.service, &e.user, &e.country};
+        char name[32];
+
+        for (int i = 0; i < MANY; i++) {
+            snprintf(name, sizeof(name), "%08x%08x", (unsigned)i * 2654435761u,
+                     (unsigned)i * (unsigned)i * 40503u);
+            *fields[field] = text_of(name);
+            assert_true(usage_add(from, &e, 1));
+        }
+        assert_int_equal(usage_row_count(from), MANY);
+        usage_seal(from);
+        for (int round = 0; round < 2; round++)
+            assert_true(usage_merge(into, from, 1, 1, USAGE_WITHOUT_HOURS));
+        assert_int_equal(usage_row_count(into), MANY);
+        assert_in_range(usage_string_count(from), MANY + 2, MANY + 3); /* with "", and "s" or "u" or both */
+        assert_int_equal(usage_string_count(into), usage_string_count(from));
+        usage_free(from);
+        usage_free(into);
+    }
+}
+
 static void lines_of_many_hours_in_turn_are_all_counted(void **state)
 {
     struct usage *usage = usage_new(1 << 20);
@@ -348,6 +380,7 @@ int main(void)
         cmocka_unit_test(a_sealed_usage_keeps_no_slack),
         cmocka_unit_test(sealed_hours_merge_into_the_sums_of_their_rows),
         cmocka_unit_test(keys_that_share_their_texts_in_other_places_stay_apart),
+        cmocka_unit_test(keys_with_one_hash_stay_apart),
         cmocka_unit_test(lines_of_many_hours_in_turn_are_all_counted),
         cmocka_unit_test(lines_that_jump_between_two_hours_share_their_rows),
     };

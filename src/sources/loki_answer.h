@@ -17,12 +17,13 @@ struct loki_entry {
     struct text country; /* of its stream; empty: not known (the contract's four labels; "unknown" is none) */
 };
 
-/* The whole body is checked before this returns: one JSON value (RFC 8259), `status` "success", resultType
- * "streams", entries as [time, line] with times from `from` to before `to`. On false *why says what is wrong
- * with it, in words for an operator that hold nothing of the body. */
+/* The whole body is checked before this returns: one JSON value (RFC 8259, UTF-8), `status` "success",
+ * resultType "streams", labels that are strings, entries as [time, line] or [time, line, {metadata}] with
+ * times from `from` to before `to`. Members may come in any order, those that matter only once. On false *why
+ * says what is wrong with it, in words for an operator that hold nothing of the body. */
 struct loki_answer {
     size_t entries;
-    size_t warning_count; /* of all that the answer carries */
+    size_t warning_count; /* in `warnings` at the top, the only place where Loki puts them */
     const char *warning;  /* the first one, fit for a note; NULL: none */
 };
 bool loki_answer_check(struct arena *arena, struct text body, int64_t from, int64_t to,

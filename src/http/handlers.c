@@ -70,8 +70,9 @@ static enum stage gather_sources(struct request *request, unsigned mask, struct 
     return waited ? GO_ON : ANSWERED;
 }
 
-static enum stage check_service_name(struct request *request)
+static enum stage check_service_name(struct request *request, struct report *report)
 {
+    (void)report;
     request->question.service = text_trim(request->segment);
     if (request->question.kind != REPORT_SERVICE)
         return GO_ON;
@@ -82,14 +83,24 @@ static enum stage check_service_name(struct request *request)
     return GO_ON;
 }
 
-static enum stage check_question(struct request *request)
+static enum stage check_query(struct request *request)
 {
     const struct query_rules rules = {request->now,
                                       settings_number(request->settings, OSCAR_METRICS_MAX_RANGE)};
     const char *wrong =
         query_parse(request->arena, request_parameter(request, "QUERY_STRING"), &rules, &request->question);
 
+    if (wrong == NULL && request->question.owner.length > 0 && request->identity.kind != IDENTITY_ADMIN)
+        wrong = "owner filter is only available with admin authentication";
     return wrong ? respond_bad_request(request, wrong) : GO_ON;
+}
+
+static enum stage check_question(struct request *request, struct report *report)
+{
+    enum stage stage = check_query(request);
+
+    report->question = request->question;
+    return stage;
 }
 
 /* The inventory may be missing: the shared owner is there all the same. */
@@ -110,6 +121,7 @@ static enum stage limit_to_owner(struct request *request, struct report *report)
     struct owners owners;
     enum stage stage;
 
+    report->scope = scope_everything();
     if (request->question.owner.length == 0)
         return GO_ON;
     stage = read_owners(request, report, &owners);
@@ -121,8 +133,75 @@ static enum stage limit_to_owner(struct request *request, struct report *report)
         return report->inventory.status.level == STATUS_OK
                    ? respond_text(request, 404, "metrics owner not found")
                    : respond_text(request, 503, "service inventory unavailable");
-    report->scope = (struct scope){owner->namespace, &report->inventory};
+    report->scope = scope_of_owner(&report->inventory, owner->namespace);
     return GO_ON;
+}
+
+static enum stage limit_to_user(struct request *request, struct report *report)
+{
+    const struct scope_rules rules = {
+        .inventory = &report->inventory,
+        .user = request->identity.user,
+        .owned_only = text_is(text_of(settings_text(request->settings, OSCAR_METRICS_SCOPE)), "owned"),
+        .services_namespace = text_of(settings_text(request->settings, OSCAR_SERVICES_NAMESPACE)),
+    };
+    enum stage stage = gather_sources(request, 1u << SOURCE_INVENTORY, report);
+
+    if (stage != GO_ON)
+        return stage;
+    if (!report->inventory.whole)
+        return respond_text(request, 503, "service inventory unavailable");
+    report->scope = scope_of_user(request->arena, &rules);
+    return GO_ON;
+}
+
+/* A user hears nothing of a service that is not theirs to see, not even what is wrong with the question. */
+static enum stage check_access(struct request *request, struct report *report)
+{
+    enum stage stage;
+
+    if (request->question.kind != REPORT_SERVICE || request->identity.kind != IDENTITY_USER)
+        return GO_ON;
+    stage = limit_to_user(request, report);
+    if (stage != GO_ON)
+        return stage;
+    switch (scope_access(&report->scope, request->question.service)) {
+    case SCOPE_SHOWN:
+        break;
+    case SCOPE_HIDDEN:
+        request->reason = "the service is not visible to this user";
+        return respond_text(request, 403, "access denied");
+    case SCOPE_UNKNOWN:
+        return respond_text(request, 404, "service not found");
+    }
+    /* Definitions that could not be read take nothing from a service that is shown, unless they leave open
+     * whose a namespace is. */
+    if (!report->scope.owned_only)
+        report->sources[SOURCE_INVENTORY] = NULL;
+    return GO_ON;
+}
+
+static enum stage limit(struct request *request, struct report *report)
+{
+    switch (request->identity.kind) {
+    case IDENTITY_ADMIN:
+        return limit_to_owner(request, report);
+    case IDENTITY_USER:
+        return report->scope.kind == SCOPE_USER ? GO_ON : limit_to_user(request, report);
+    case IDENTITY_NOBODY:
+        break;
+    }
+    return respond_text(request, 403, "access denied");
+}
+
+static enum stage read_sources(struct request *request, struct report *report)
+{
+    unsigned read = report->sources[SOURCE_INVENTORY] ? 1u << SOURCE_INVENTORY : 0;
+    enum stage stage = gather_sources(request, gather_needs(report) & ~read, report);
+
+    if (request->identity.kind != IDENTITY_ADMIN)
+        report_hide_words(report);
+    return stage;
 }
 
 static struct header complete_header(struct request *request, const struct report *report)
@@ -154,17 +233,14 @@ static enum stage respond_report(struct request *request, const struct report *r
 
 enum stage gather_report(struct request *request, struct report *report)
 {
-    enum stage stage;
-    unsigned read;
+    /* In the order in which the contract wants things checked. */
+    static enum stage (*const stages[])(struct request * request, struct report * report) = {
+        check_service_name, check_access, check_question, limit, read_sources};
+    enum stage stage = GO_ON;
 
-    if (check_service_name(request) == ANSWERED || check_question(request) == ANSWERED)
-        return ANSWERED;
-    report->question = request->question;
-    stage = limit_to_owner(request, report);
-    if (stage != GO_ON)
-        return stage;
-    read = report->sources[SOURCE_INVENTORY] ? 1u << SOURCE_INVENTORY : 0;
-    return gather_sources(request, gather_needs(report) & ~read, report);
+    for (size_t i = 0; stage == GO_ON && i < sizeof(stages) / sizeof(stages[0]); i++)
+        stage = stages[i](request, report);
+    return stage;
 }
 
 enum stage handle_report(struct request *request)
@@ -188,7 +264,7 @@ enum stage handle_owners(struct request *request)
     enum stage stage;
 
     request->question.kind = REPORT_OWNERS;
-    if (check_question(request) == ANSWERED)
+    if (check_query(request) == ANSWERED)
         return ANSWERED;
     stage = read_owners(request, &report, &owners);
     if (stage == GO_ON) {

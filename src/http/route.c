@@ -4,13 +4,13 @@
 #include "http/handlers.h"
 
 static const struct route routes[] = {
-    {"/system/metrics", true, REPORT_SUMMARY, handle_report},
-    {"/system/metrics/", true, REPORT_SUMMARY, handle_report},
-    {"/system/metrics/breakdown", true, REPORT_BREAKDOWN, handle_report},
-    {"/system/metrics/owners", true, REPORT_OWNERS, handle_owners},
-    {"/system/metrics/*", true, REPORT_SERVICE, handle_report},
-    {"/-/healthy", false, REPORT_SUMMARY, handle_healthy},
-    {"/-/ready", false, REPORT_SUMMARY, handle_ready},
+    {"/system/metrics", true, false, REPORT_SUMMARY, handle_report},
+    {"/system/metrics/", true, false, REPORT_SUMMARY, handle_report},
+    {"/system/metrics/breakdown", true, false, REPORT_BREAKDOWN, handle_report},
+    {"/system/metrics/owners", true, true, REPORT_OWNERS, handle_owners},
+    {"/system/metrics/*", true, false, REPORT_SERVICE, handle_report},
+    {"/-/healthy", false, false, REPORT_SUMMARY, handle_healthy},
+    {"/-/ready", false, false, REPORT_SUMMARY, handle_ready},
 };
 
 static bool fits(const char *pattern, struct text path, struct text *segment)

@@ -9,6 +9,7 @@
 struct route {
     const char *path;       /* "*" stands for one segment, the service's name */
     bool needs_credentials; /* the gate comes first */
+    bool needs_admin;       /* and lets only the admin through */
     enum report_kind kind;
     enum stage (*handler)(struct request *request);
 };

@@ -96,11 +96,19 @@ static enum stage authenticate(struct request *request)
     return ANSWERED;
 }
 
+static enum stage check_admin(struct request *request)
+{
+    if (!request->route->needs_admin || request->identity.kind == IDENTITY_ADMIN)
+        return GO_ON;
+    request->reason = "for the administrator alone";
+    return respond_text(request, 403, "access denied");
+}
+
 /* In the order in which the contract wants things checked. */
 static enum stage run_stages(struct request *request)
 {
     static enum stage (*const stages[])(struct request * request) = {check_exchange, check_method, find_route,
-                                                                     authenticate};
+                                                                     authenticate, check_admin};
 
     for (size_t i = 0; i < sizeof(stages) / sizeof(stages[0]); i++) {
         enum stage stage = stages[i](request);

@@ -27,21 +27,61 @@ static bool has_note(const struct source_status *status, const char *note)
     return false;
 }
 
-void status_note(struct source_status *status, enum status_level level, const char *format, ...)
+static void add_note(struct source_status *status, bool open, const char *note)
 {
-    char note[1024];
-    va_list args;
+    if (has_note(status, note))
+        return;
+    if (status->note_count < STATUS_NOTES_MAX) {
+        status->notes[status->note_count] = arena_string(status->arena, text_of(note));
+        status->open[status->note_count] = open;
+    }
+    status->note_count++;
+}
+
+__attribute__((format(printf, 4, 0))) static void note(struct source_status *status, enum status_level level,
+                                                       bool open, const char *format, va_list args)
+{
+    char words[1024];
 
     if (level > status->level)
         status->level = level;
+    vsnprintf(words, sizeof(words), format, args);
+    add_note(status, open, words);
+}
+
+void status_note(struct source_status *status, enum status_level level, const char *format, ...)
+{
+    va_list args;
+
     va_start(args, format);
-    vsnprintf(note, sizeof(note), format, args);
+    note(status, level, false, format, args);
     va_end(args);
-    if (has_note(status, note))
-        return;
-    if (status->note_count < STATUS_NOTES_MAX)
-        status->notes[status->note_count] = arena_string(status->arena, text_of(note));
-    status->note_count++;
+}
+
+void status_note_open(struct source_status *status, enum status_level level, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    note(status, level, true, format, args);
+    va_end(args);
+}
+
+void status_hide_words(struct source_status *status)
+{
+    size_t said = status->note_count, kept = 0;
+
+    for (size_t i = 0; i < said && i < STATUS_NOTES_MAX; i++)
+        if (status->open[i]) {
+            status->open[kept] = true;
+            status->notes[kept++] = status->notes[i];
+        }
+    status->note_count = kept;
+    if (kept < said)
+        add_note(status, true,
+                 status->level == STATUS_MISSING
+                     ? "could not be read: the administrator's report says why"
+                     : "could not be read in full: the administrator's report says what is missing");
 }
 
 void status_read_at(struct source_status *status, struct instant when)

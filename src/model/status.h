@@ -21,16 +21,25 @@ struct source_status {
     bool has_time;
     struct instant last_updated; /* when the oldest of the data was read */
     const char *notes[STATUS_NOTES_MAX];
+    bool open[STATUS_NOTES_MAX]; /* for everybody */
     size_t note_count;
 };
 
 void status_init(struct source_status *status, struct arena *arena, const char *name);
 
 /* Says why something is not there, and raises the level to at least `level` (never OK; it never falls again).
- * The words are for an operator: no secret, no token, no text of a definition. A note said twice is kept
- * once. */
+ * The words are for an operator alone: no secret, no token, no text of a definition. A note said twice is
+ * kept once. */
 void status_note(struct source_status *status, enum status_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* As status_note(), in words for every user: no name of a service, a person, a file or a server, and nothing
+ * that somebody else worded. */
+void status_note_open(struct source_status *status, enum status_level level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Leaves only the open notes, and one that says that there were others. The level stays. */
+void status_hide_words(struct source_status *status);
 
 /* Data of this source was read at that time; of several the oldest stays. */
 void status_read_at(struct source_status *status, struct instant when);

@@ -50,16 +50,12 @@ static void add_job(struct jobs *jobs, struct job *job)
 static void start_hours(const struct source_context *context, struct report *report, struct jobs *jobs)
 {
     const struct question *question = &report->question;
-    struct hours_part *part = ARENA_NEW(context->arena, struct hours_part);
-    struct hours_query query = {.parts = part, .part_count = 1};
+    struct hours_query query = {0};
 
-    part->namespace = report->scope.namespace;
-    if (question->kind == REPORT_SERVICE) {
-        part->services = &question->service;
-        part->service_count = 1;
-    }
     query.wanted[HOURS_CPU] = question->kind != REPORT_SERVICE || question->metric != METRIC_GPU_HOURS;
     query.wanted[HOURS_GPU] = question->kind != REPORT_SERVICE || question->metric != METRIC_CPU_HOURS;
+    query.parts = scope_hours(context->arena, &report->scope, question->service,
+                              prometheus_can_limit(context->settings, &query), &query.part_count);
     add_job(jobs, prometheus_start(context, &query, &report->hours));
     report->sources[SOURCE_HOURS] = &report->hours.status;
 }
@@ -185,12 +181,11 @@ static void note_countries(const struct source_context *context, struct source_s
 static void settle_countries(const struct source_context *context, struct report *report)
 {
     const struct usage_row *rows = usage_rows(report->usage);
+    struct scope_lens *lens = scope_lens_new(context->arena, &report->scope, report->usage);
     struct source_status *status;
 
     for (size_t i = 0; i < usage_row_count(report->usage); i++) {
-        if (rows[i].type == USAGE_EXPOSED ||
-            !scope_sees(&report->scope, usage_string(report->usage, rows[i].namespace),
-                        usage_string(report->usage, rows[i].service)))
+        if (rows[i].type == USAGE_EXPOSED || !scope_lens_sees(lens, &rows[i]))
             continue;
         status = ARENA_NEW(context->arena, struct source_status);
         status_init(status, context->arena, "country-attribution");

@@ -213,10 +213,11 @@ static json *metric_value(const struct report *report, const struct view_item *i
     return NULL;
 }
 
-/* Which lines are an owner's, the inventory tells. */
+/* Which lines are an owner's, the inventory tells; what a user may see, too. */
 static unsigned sources_of(const struct report *report, enum metric metric)
 {
-    bool by_inventory = report->scope.namespace.length > 0 && !metric_is_hours(metric);
+    enum scope_kind kind = report->scope.kind;
+    bool by_inventory = kind == SCOPE_USER || (kind == SCOPE_OWNER && !metric_is_hours(metric));
 
     return metric_sources(metric) | (by_inventory ? 1u << SOURCE_INVENTORY : 0);
 }

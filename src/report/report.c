@@ -30,9 +30,15 @@ size_t report_active_services(const struct report *report)
     size_t count = 0;
 
     for (size_t i = 0; i < report->inventory.count; i++)
-        count += scope_sees(&report->scope, report->inventory.services[i].namespace,
-                            report->inventory.services[i].name);
+        count += scope_sees_definition(&report->scope, &report->inventory, i);
     return count;
+}
+
+void report_hide_words(struct report *report)
+{
+    for (size_t i = 0; i < SOURCE_COUNT; i++)
+        if (report->sources[i])
+            status_hide_words(report->sources[i]);
 }
 
 bool report_is_complete(const struct report *report)

@@ -36,6 +36,9 @@ void report_free(struct report *report);
 /* Definitions deployed now that the report may speak of. */
 size_t report_active_services(const struct report *report);
 
+/* Leaves in the sources' notes what a user may read. */
+void report_hide_words(struct report *report);
+
 /* False when any source of the report is not "ok". */
 bool report_is_complete(const struct report *report);
 

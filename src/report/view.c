@@ -23,7 +23,7 @@ struct pairs {
 struct pass {
     struct arena *arena;
     const struct usage *usage;
-    const struct scope *scope;
+    struct scope_lens *lens;
     struct text *sorted; /* every string of the usage, in byte order */
     uint32_t *rank;      /* string number -> place in `sorted` */
     bool *seen_service;  /* by string number */
@@ -85,17 +85,11 @@ static void pass_init(struct pass *pass, struct arena *arena, const struct usage
 {
     size_t rows = usage_row_count(usage);
 
-    *pass = (struct pass){.arena = arena, .usage = usage, .scope = scope};
+    *pass = (struct pass){.arena = arena, .usage = usage, .lens = scope_lens_new(arena, scope, usage)};
     pass->users.pair = ARENA_ARRAY(arena, rows + 1, struct pair);
     pass->countries.pair = ARENA_ARRAY(arena, rows + 1, struct pair);
     pass->seen_service = ARENA_ARRAY(arena, usage_string_count(usage), bool);
     rank_strings(pass);
-}
-
-static bool is_seen(const struct pass *pass, const struct usage_row *row)
-{
-    return scope_sees(pass->scope, usage_string(pass->usage, row->namespace),
-                      usage_string(pass->usage, row->service));
 }
 
 static void add_pair(struct pairs *pairs, size_t item, uint32_t rank, uint64_t count)
@@ -175,7 +169,7 @@ struct view_item view_totals(struct arena *arena, const struct usage *usage, con
     pass_init(&pass, arena, usage, scope);
     pass.view = (struct view){&totals, 1};
     for (size_t i = 0; i < usage_row_count(usage); i++)
-        if (is_seen(&pass, &rows[i]))
+        if (scope_lens_sees(pass.lens, &rows[i]))
             add_row(&pass, 0, &rows[i]);
     finish(&pass);
     *services = 0;
@@ -194,7 +188,7 @@ struct view_item view_service(struct arena *arena, const struct usage *usage, co
     pass_init(&pass, arena, usage, scope);
     pass.view = (struct view){&item, 1};
     for (size_t i = 0; i < usage_row_count(usage); i++)
-        if (text_equal(usage_string(usage, rows[i].service), service) && is_seen(&pass, &rows[i]))
+        if (text_equal(usage_string(usage, rows[i].service), service) && scope_lens_sees(pass.lens, &rows[i]))
             add_row(&pass, 0, &rows[i]);
     finish(&pass);
     return item;
@@ -233,7 +227,8 @@ struct view view_breakdown(struct arena *arena, const struct usage *usage, const
     for (size_t i = 0; i < usage_row_count(usage); i++) {
         uint32_t key = key_of(&rows[i], group_by);
 
-        if ((rows[i].type == USAGE_EXPOSED && group_by != GROUP_BY_SERVICE) || !is_seen(&pass, &rows[i]))
+        if ((rows[i].type == USAGE_EXPOSED && group_by != GROUP_BY_SERVICE) ||
+            !scope_lens_sees(pass.lens, &rows[i]))
             continue;
         if (item_of[key] == NO_ITEM) {
             item_of[key] = (int64_t)pass.view.count++;

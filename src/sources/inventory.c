@@ -51,6 +51,8 @@ struct inventory_job {
     size_t service_count;
     struct text *broken; /* names; the same */
     size_t broken_count;
+    struct text *broken_in; /* namespaces; the same */
+    size_t broken_in_count;
     struct buf bytes;
 };
 
@@ -219,6 +221,7 @@ static enum job_state open_next_folder(struct inventory_job *job)
             qsort(job->files.items, job->files.count, sizeof(job->files.items[0]), compare_paths);
         job->services = ARENA_ARRAY(job->context->arena, job->files.count, struct service);
         job->broken = ARENA_ARRAY(job->context->arena, job->files.count, struct text);
+        job->broken_in = ARENA_ARRAY(job->context->arena, job->files.count, struct text);
         job->phase = READ_FILES;
         return JOB_READY;
     }
@@ -274,7 +277,9 @@ static int compare_services(const void *a, const void *b)
 
     if (order == 0)
         order = text_compare(x->namespace, y->namespace);
-    /* Of two definitions of one service the one that fewer may see comes first and is kept. */
+    /* Of two definitions of one service the one that fewer may see comes first and is kept; users see
+     * neither.
+     */
     if (order == 0)
         order = (x->visibility > y->visibility) - (x->visibility < y->visibility);
     if (order == 0)
@@ -286,6 +291,14 @@ static int compare_services(const void *a, const void *b)
 static int compare_names(const void *a, const void *b)
 {
     return text_compare(*(const struct text *)a, *(const struct text *)b);
+}
+
+/* Nobody can ask for a name that is none. */
+static void add_broken(struct inventory_job *job, struct text namespace, struct text name)
+{
+    job->broken_in[job->broken_in_count++] = namespace;
+    if (text_is_dns_name(name))
+        job->broken[job->broken_count++] = name;
 }
 
 static bool is_same_service(const struct service *a, const struct service *b)
@@ -301,26 +314,36 @@ static void sort_services(struct inventory_job *job)
 
     qsort(services, job->service_count, sizeof(services[0]), compare_services);
     for (size_t i = 0; i < job->service_count; i++)
-        if (kept > 0 && is_same_service(&services[kept - 1], &services[i]))
+        if (kept > 0 && is_same_service(&services[kept - 1], &services[i])) {
             status_note(&job->out->status, STATUS_PARTIAL, "%s/%s: defined more than once",
                         note_words(arena, services[i].namespace, NAME_IN_NOTES),
                         note_words(arena, services[i].name, NAME_IN_NOTES));
-        else
+            add_broken(job, services[i].namespace, services[i].name);
+        } else {
             services[kept++] = services[i];
+        }
     job->out->services = services;
     job->out->count = kept;
 }
 
-static void sort_broken(struct inventory_job *job)
+/* Each once; how many are left. */
+static size_t sort_names(struct text *names, size_t count)
 {
     size_t kept = 0;
 
-    qsort(job->broken, job->broken_count, sizeof(job->broken[0]), compare_names);
-    for (size_t i = 0; i < job->broken_count; i++)
-        if (kept == 0 || !text_equal(job->broken[kept - 1], job->broken[i]))
-            job->broken[kept++] = job->broken[i];
+    qsort(names, count, sizeof(names[0]), compare_names);
+    for (size_t i = 0; i < count; i++)
+        if (kept == 0 || !text_equal(names[kept - 1], names[i]))
+            names[kept++] = names[i];
+    return kept;
+}
+
+static void sort_broken(struct inventory_job *job)
+{
     job->out->broken = job->broken;
-    job->out->broken_count = kept;
+    job->out->broken_count = sort_names(job->broken, job->broken_count);
+    job->out->broken_in = job->broken_in;
+    job->out->broken_in_count = sort_names(job->broken_in, job->broken_in_count);
 }
 
 static enum job_state read_next(struct inventory_job *job)
@@ -332,6 +355,7 @@ static enum job_state read_next(struct inventory_job *job)
     if (job->files_read == job->files.count) {
         sort_services(job);
         sort_broken(job);
+        job->out->whole = true;
         status_read_at(&job->out->status, job->context->now);
         release(job);
         return JOB_DONE;
@@ -342,8 +366,7 @@ static enum job_state read_next(struct inventory_job *job)
         struct text name = service->name.length ? service->name : without_ending(entry.file);
 
         status_note(&job->out->status, STATUS_PARTIAL, "%s: %s", path_words(job, entry), why);
-        if (text_is_dns_name(name)) /* nobody can ask for another */
-            job->broken[job->broken_count++] = name;
+        add_broken(job, text_of(entry.folder ? entry.folder : job->namespace), name);
     } else {
         job->service_count++;
     }

@@ -25,9 +25,13 @@ struct service {
 struct inventory {
     struct service *services; /* sorted by name, then namespace, byte order; each (name, namespace) once */
     size_t count;
-    struct text *broken; /* names whose definition could not be read (what it says, else the file's name):
-                            private to everybody, in every namespace; sorted, each once */
+    struct text *broken; /* names whose definition could not be read (what it says, else the file's name), or
+                            that are defined twice in one namespace: private to everybody, in every namespace;
+                            sorted, each once */
     size_t broken_count;
+    struct text *broken_in; /* the namespaces of these definitions; sorted, each once */
+    size_t broken_in_count;
+    bool whole;                  /* read to its end: only then may it decide what somebody sees */
     struct source_status status; /* "service-inventory"; missing: the services say nothing at all */
 };
 

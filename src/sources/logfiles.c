@@ -492,12 +492,12 @@ static void finish(struct logfiles *files)
     if (files->has_oldest)
         status_read_at(files->status, files->context->now);
     if (files->full) {
-        status_note(files->status, STATUS_PARTIAL, "memory limit reached (OSCAR_METRICS_MEMORY)");
+        status_note_open(files->status, STATUS_PARTIAL, "memory limit reached (OSCAR_METRICS_MEMORY)");
     } else if (files->has_oldest && instant_compare(files->context->start, files->oldest) < 0) {
         instant_format_seconds(files->oldest, begin);
-        status_note(files->status, STATUS_PARTIAL, "logs begin at %s", begin);
+        status_note_open(files->status, STATUS_PARTIAL, "logs begin at %s", begin);
     } else if (!files->has_oldest && logset_count(files->set) > 0) {
-        status_note(files->status, STATUS_MISSING, "no line with a time in the log files");
+        status_note_open(files->status, STATUS_MISSING, "no line with a time in the log files");
     }
     log_uncounted(files);
     release(files);
@@ -533,11 +533,12 @@ static void note_deadline(struct logfiles *files)
     const struct job *job = &files->job;
 
     if (!files->complete) {
-        status_note(files->status, STATUS_PARTIAL, "deadline passed while log files were opened");
+        status_note_open(files->status, STATUS_PARTIAL, "deadline passed while log files were opened");
         return;
     }
-    status_note(files->status, STATUS_PARTIAL, "deadline passed after %zu of %zu files (%d %%)", files->at,
-                logset_count(files->set), job->total > 0 ? (int)(job->done * 100 / job->total) : 0);
+    status_note_open(files->status, STATUS_PARTIAL, "deadline passed after %zu of %zu files (%d %%)",
+                     files->at, logset_count(files->set),
+                     job->total > 0 ? (int)(job->done * 100 / job->total) : 0);
 }
 
 static void stop(struct job *job, enum job_stop why)

@@ -6,6 +6,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <string.h>
 
 #include "net/fetch.h"
 #include "net/form.h"
@@ -97,6 +98,14 @@ static const struct {
     [HOURS_CPU] = {"CPU", PROMETHEUS_CPU_QUERY},
     [HOURS_GPU] = {"GPU", PROMETHEUS_GPU_QUERY},
 };
+
+bool prometheus_can_limit(const struct settings *settings, const struct hours_query *query)
+{
+    for (size_t kind = 0; kind < HOURS_KINDS; kind++)
+        if (query->wanted[kind] && strstr(settings_text(settings, kind_rows[kind].query), "{{namespace}}"))
+            return true;
+    return false;
+}
 
 static void join_status(struct source_status *status, const struct source_status *part)
 {
@@ -512,11 +521,11 @@ static bool has_questions(const struct prometheus_job *job, int64_t range_second
     struct source_status *status = &job->out->status;
 
     if (text_is(text_of(settings_text(job->context->settings, PROMETHEUS_URL)), "none")) {
-        status_note(status, STATUS_MISSING, "not configured");
+        status_note_open(status, STATUS_MISSING, "not configured");
         return false;
     }
     if (range_seconds < 1) {
-        status_note(status, STATUS_MISSING, "invalid time range");
+        status_note_open(status, STATUS_MISSING, "invalid time range");
         return false;
     }
     if (job->query->part_count == 0)

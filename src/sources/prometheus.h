@@ -32,6 +32,10 @@ struct hours {
     struct source_status status;
 };
 
+/* True when a template of those that are wanted has {{namespace}}. Another one could not be limited to a
+ * namespace. */
+bool prometheus_can_limit(const struct settings *settings, const struct hours_query *query);
+
 /* Starts the queries that are wanted, side by side. The job lies in the context's arena; *out must live as
  * long.
  *

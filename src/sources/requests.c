@@ -37,7 +37,7 @@ static struct job *start_files(const struct source_context *context, enum loglin
         .kind = kind, .services_namespace = settings_text(settings, OSCAR_SERVICES_NAMESPACE)};
 
     if (settings_text(settings, setting)[0] == '\0') {
-        status_note(status, STATUS_MISSING, "not configured");
+        status_note_open(status, STATUS_MISSING, "not configured");
         return NULL;
     }
     if (kind == LOGLINE_EXPOSED && settings_flag(settings, EXPOSED_SERVICES_USE_SUBDOMAIN_ROUTE))

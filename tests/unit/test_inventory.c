@@ -234,7 +234,7 @@ static void put_folder(const struct fixture *f, const char *path)
     assert_int_equal(mkdirat(f->root, path, 0700), 0);
 }
 
-/* "level: namespace/name ...; !broken ...: notes". */
+/* "level: namespace/name ... !broken ... in namespace ... half: notes"; "half": not read to its end. */
 static const char *read_inventory(struct fixture *f)
 {
     struct job *job = inventory_start(&f->context, &f->inventory);
@@ -254,6 +254,10 @@ static const char *read_inventory(struct fixture *f)
     }
     for (size_t i = 0; i < f->inventory.broken_count; i++)
         buf_format(&out, " !%.*s", (int)f->inventory.broken[i].length, f->inventory.broken[i].data);
+    for (size_t i = 0; i < f->inventory.broken_in_count; i++)
+        buf_format(&out, " in %.*s", (int)f->inventory.broken_in[i].length, f->inventory.broken_in[i].data);
+    if (!f->inventory.whole)
+        buf_add_string(&out, " half");
     if (notes)
         buf_format(&out, ": %s", notes);
     string = arena_string(f->arena, buf_text(&out));
@@ -321,9 +325,10 @@ static void one_broken_file_costs_its_service(void **state)
     put(&f, "bad.yaml", "secret: [\n");
     put(&f, "ns/bad.yaml", "name: real\nowner: [secret]\n");
     put(&f, "ns/evil\n\xff.yaml", "");
-    assert_string_equal(read_inventory(&f),
-                        "partial: oscar-svc/good !bad !real: oscar-svc/bad.yaml: no valid YAML in line 2; "
-                        "ns/bad.yaml: owner is no text; ns/evil \xef\xbf\xbd.yaml: no document");
+    assert_string_equal(
+        read_inventory(&f),
+        "partial: oscar-svc/good !bad !real in ns in oscar-svc: oscar-svc/bad.yaml: no valid YAML in line 2; "
+        "ns/bad.yaml: owner is no text; ns/evil \xef\xbf\xbd.yaml: no document");
     tear_down(&f);
 }
 
@@ -339,14 +344,14 @@ static void what_is_no_regular_file_is_named_and_never_waited_for(void **state)
     assert_int_equal(symlinkat("/dev/zero", f.root, "d.yaml"), 0);
     assert_int_equal(symlinkat("e.yaml", f.root, "e.yaml"), 0);
     assert_string_equal(read_inventory(&f),
-                        "partial: !a !b !c !d !e: oscar-svc/a.yaml: no regular file; "
+                        "partial: !a !b !c !d !e in oscar-svc: oscar-svc/a.yaml: no regular file; "
                         "oscar-svc/b.yaml: no regular file; oscar-svc/c.yaml: no such file or "
                         "folder; oscar-svc/d.yaml: no regular file; oscar-svc/e.yaml: a symbolic "
                         "link that leads nowhere");
     tear_down(&f);
 }
 
-static void a_service_defined_twice_is_kept_once(void **state)
+static void a_service_defined_twice_is_kept_once_and_hidden_from_users(void **state)
 {
     struct fixture f;
 
@@ -355,7 +360,7 @@ static void a_service_defined_twice_is_kept_once(void **state)
     put(&f, "a.yaml", "name: yolo\nvisibility: public\n");
     put(&f, "b.yaml", "name: yolo\nvisibility: private\n");
     assert_string_equal(read_inventory(&f),
-                        "partial: oscar-svc/yolo: oscar-svc/yolo: defined more than once");
+                        "partial: oscar-svc/yolo !yolo in oscar-svc: oscar-svc/yolo: defined more than once");
     assert_int_equal(f.inventory.services[0].visibility, VISIBILITY_PRIVATE);
     tear_down(&f);
 }
@@ -379,14 +384,15 @@ static void without_the_folder_nothing_is_known(void **state)
 
     (void)state;
     set_up(&f, "/nonexistent");
-    assert_string_equal(read_inventory(&f), "missing:: OSCAR_METRICS_SERVICES_DIR: no such file or folder");
+    assert_string_equal(read_inventory(&f),
+                        "missing: half: OSCAR_METRICS_SERVICES_DIR: no such file or folder");
     tear_down(&f);
     set_up(&f, "/dev/null");
-    assert_string_equal(read_inventory(&f), "missing:: OSCAR_METRICS_SERVICES_DIR: no folder");
+    assert_string_equal(read_inventory(&f), "missing: half: OSCAR_METRICS_SERVICES_DIR: no folder");
     tear_down(&f);
     set_up(&f, "");
     assert_string_equal(read_inventory(&f),
-                        "missing:: not configured: set OSCAR_METRICS_SERVICES_DIR (this version "
+                        "missing: half: not configured: set OSCAR_METRICS_SERVICES_DIR (this version "
                         "does not read the Kubernetes API)");
     tear_down(&f);
 }
@@ -399,7 +405,8 @@ static void a_file_that_is_too_large(void **state)
     set_up(&f, NULL);
     put(&f, "big.yaml", "name: big\n");
     assert_int_equal(truncate(arena_format(f.arena, "%s/big.yaml", f.folder), DEFINITION_MAX_BYTES + 1), 0);
-    assert_string_equal(read_inventory(&f), "partial: !big: oscar-svc/big.yaml: larger than 1 MiB");
+    assert_string_equal(read_inventory(&f),
+                        "partial: !big in oscar-svc: oscar-svc/big.yaml: larger than 1 MiB");
     tear_down(&f);
 }
 
@@ -415,7 +422,7 @@ static void too_many_files_are_no_inventory(void **state)
         put(&f, name, "");
     }
     assert_string_equal(read_inventory(&f),
-                        "missing:: OSCAR_METRICS_SERVICES_DIR: more than 20000 definitions");
+                        "missing: half: OSCAR_METRICS_SERVICES_DIR: more than 20000 definitions");
     tear_down(&f);
 }
 
@@ -431,6 +438,7 @@ static void stopped_before_the_end_nothing_is_known(void **state)
     job->ops->stop(job, JOB_DEADLINE);
     assert_int_equal(f.inventory.status.level, STATUS_MISSING);
     assert_int_equal(f.inventory.count, 0);
+    assert_false(f.inventory.whole);
     assert_string_equal(status_notes(&f.inventory.status),
                         "the definitions were not listed before the deadline");
     job = inventory_start(&f.context, &f.inventory);
@@ -449,7 +457,7 @@ int main(void)
         cmocka_unit_test(a_mounted_config_map),
         cmocka_unit_test(one_broken_file_costs_its_service),
         cmocka_unit_test(what_is_no_regular_file_is_named_and_never_waited_for),
-        cmocka_unit_test(a_service_defined_twice_is_kept_once),
+        cmocka_unit_test(a_service_defined_twice_is_kept_once_and_hidden_from_users),
         cmocka_unit_test(a_folder_that_is_no_namespace_is_named),
         cmocka_unit_test(without_the_folder_nothing_is_known),
         cmocka_unit_test(a_file_that_is_too_large),

@@ -56,7 +56,7 @@ static int tear_down(void **state)
 static void totals_count_everything_once(void **state)
 {
     const struct fixture *f = *state;
-    const struct scope all = {{NULL, 0}, NULL};
+    const struct scope all = scope_everything();
     size_t services;
     struct view_item totals = view_totals(f->arena, f->usage, &all, &services);
 
@@ -75,7 +75,7 @@ static void totals_count_everything_once(void **state)
 static void by_service(void **state)
 {
     const struct fixture *f = *state;
-    const struct scope all = {{NULL, 0}, NULL};
+    const struct scope all = scope_everything();
     struct view view = view_breakdown(f->arena, f->usage, &all, GROUP_BY_SERVICE);
 
     assert_int_equal(view.count, 4);
@@ -96,7 +96,7 @@ static void by_service(void **state)
 static void by_user_the_empty_id_has_its_row_and_exposed_requests_none(void **state)
 {
     const struct fixture *f = *state;
-    const struct scope all = {{NULL, 0}, NULL};
+    const struct scope all = scope_everything();
     struct view view = view_breakdown(f->arena, f->usage, &all, GROUP_BY_USER);
 
     assert_int_equal(view.count, 4);
@@ -111,7 +111,7 @@ static void by_user_the_empty_id_has_its_row_and_exposed_requests_none(void **st
 static void by_country_what_is_not_known_is_called_so(void **state)
 {
     const struct fixture *f = *state;
-    const struct scope all = {{NULL, 0}, NULL};
+    const struct scope all = scope_everything();
     struct view view = view_breakdown(f->arena, f->usage, &all, GROUP_BY_COUNTRY);
 
     assert_int_equal(view.count, 3);
@@ -125,7 +125,7 @@ static void by_country_what_is_not_known_is_called_so(void **state)
 static void one_service_has_its_own_numbers_and_an_unknown_one_zeros(void **state)
 {
     const struct fixture *f = *state;
-    const struct scope all = {{NULL, 0}, NULL};
+    const struct scope all = scope_everything();
     struct view_item yolo = view_service(f->arena, f->usage, &all, TEXT_LITERAL("yolo"));
     struct view_item none = view_service(f->arena, f->usage, &all, TEXT_LITERAL("yol"));
 
@@ -144,8 +144,8 @@ static void a_limited_scope_takes_lines_by_their_namespace_or_the_services(void 
         {.name = TEXT_LITERAL("zeta"), .namespace = TEXT_LITERAL("oscar-svc-u2")},
     };
     const struct inventory inventory = {.services = services, .count = 3};
-    const struct scope shared = {TEXT_LITERAL("oscar-svc"), &inventory},
-                       u1 = {TEXT_LITERAL("oscar-svc-u1"), &inventory};
+    const struct scope shared = scope_of_owner(&inventory, TEXT_LITERAL("oscar-svc")),
+                       u1 = scope_of_owner(&inventory, TEXT_LITERAL("oscar-svc-u1"));
     size_t count;
     struct view_item totals = view_totals(f->arena, f->usage, &shared, &count);
 
@@ -156,6 +156,59 @@ static void a_limited_scope_takes_lines_by_their_namespace_or_the_services(void 
     assert_int_equal(count, 2);
     assert_int_equal(view_executions(&totals),
                      11); /* zeta is active twice: its lines belong to nobody for certain */
+}
+
+/* yolo is shown in one of its two namespaces, zeta in its only one, nb nowhere; "gone" has no definition. */
+static void a_users_scope_takes_lines_by_the_service_that_runs_where_they_say(void **state)
+{
+    const struct fixture *f = *state;
+    struct service services[] = {
+        {.name = TEXT_LITERAL("nb"), .namespace = TEXT_LITERAL("oscar-svc"), .owner = TEXT_LITERAL("x")},
+        {.name = TEXT_LITERAL("yolo"), .namespace = TEXT_LITERAL("oscar-svc"), .owner = TEXT_LITERAL("x")},
+        {.name = TEXT_LITERAL("yolo"), .namespace = TEXT_LITERAL("oscar-svc-u1"), .owner = TEXT_LITERAL("u")},
+        {.name = TEXT_LITERAL("zeta"),
+         .namespace = TEXT_LITERAL("oscar-svc"),
+         .visibility = VISIBILITY_PUBLIC},
+    };
+    const struct inventory inventory = {.services = services, .count = COUNT_OF(services)};
+    const struct scope_rules rules = {
+        .inventory = &inventory, .user = TEXT_LITERAL("u"), .services_namespace = TEXT_LITERAL("oscar-svc")};
+    const struct scope scope = scope_of_user(f->arena, &rules);
+    size_t count;
+    struct view_item totals = view_totals(f->arena, f->usage, &scope, &count);
+    struct view_item yolo = view_service(f->arena, f->usage, &scope, TEXT_LITERAL("yolo"));
+    struct view by_service = view_breakdown(f->arena, f->usage, &scope, GROUP_BY_SERVICE);
+    struct view by_user = view_breakdown(f->arena, f->usage, &scope, GROUP_BY_USER);
+    struct view by_country = view_breakdown(f->arena, f->usage, &scope, GROUP_BY_COUNTRY);
+
+    assert_int_equal(count, 2);
+    assert_int_equal(totals.requests[USAGE_SYNC], 5);
+    assert_int_equal(totals.requests[USAGE_ASYNC], 1);
+    assert_int_equal(totals.requests[USAGE_EXPOSED], 0);
+    assert_int_equal(totals.user_count, 1);
+    assert_true(text_is(totals.users[0], "a1"));
+    assert_int_equal(totals.country_count, 1);
+    assert_true(text_is(totals.countries[0].country, "FR") && totals.countries[0].requests == 5);
+    assert_int_equal(yolo.requests[USAGE_SYNC] + yolo.requests[USAGE_EXPOSED], 0);
+    assert_int_equal(yolo.requests[USAGE_ASYNC], 1);
+    assert_int_equal(by_service.count, 2);
+    assert_true(text_is(by_service.items[0].key, "yolo") && text_is(by_service.items[1].key, "zeta"));
+    assert_int_equal(by_user.count, 2);
+    assert_true(by_user.items[0].key.length == 0 && text_is(by_user.items[1].key, "a1"));
+    assert_int_equal(by_country.count, 2);
+    assert_true(text_is(by_country.items[0].key, "FR") && text_is(by_country.items[1].key, "unknown"));
+}
+
+static void a_scope_that_nobody_set_shows_nothing(void **state)
+{
+    const struct fixture *f = *state;
+    const struct scope none = {0};
+    size_t count;
+    struct view_item totals = view_totals(f->arena, f->usage, &none, &count);
+
+    assert_int_equal(count, 0);
+    assert_int_equal(view_executions(&totals) + totals.requests[USAGE_EXPOSED], 0);
+    assert_int_equal(view_breakdown(f->arena, f->usage, &none, GROUP_BY_USER).count, 0);
 }
 
 int main(void)
@@ -170,6 +223,9 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_limited_scope_takes_lines_by_their_namespace_or_the_services,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_users_scope_takes_lines_by_the_service_that_runs_where_they_say,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_scope_that_nobody_set_shows_nothing, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,68 @@
+/* Notes: what everybody may read of them, and what the operator alone. */
+#include "unit.h"
+
+#include <stdio.h>
+
+#include "model/status.h"
+#include "util/arena.h"
+
+static void the_operators_words_are_hidden_and_the_level_stays(void **state)
+{
+    struct arena *arena = arena_new();
+    struct source_status status;
+
+    (void)state;
+    status_init(&status, arena, "request-logs");
+    status_note(&status, STATUS_PARTIAL, "cannot read %s", "/secret/a.log");
+    status_note_open(&status, STATUS_PARTIAL, "logs begin at %s", "2026-05-01T00:00:00Z");
+    assert_string_equal(status_notes(&status),
+                        "cannot read /secret/a.log; logs begin at 2026-05-01T00:00:00Z");
+    status_hide_words(&status);
+    assert_int_equal(status.level, STATUS_PARTIAL);
+    assert_string_equal(status_notes(&status),
+                        "logs begin at 2026-05-01T00:00:00Z; could not be read in full: the "
+                        "administrator's report says what is missing");
+    arena_free(arena);
+}
+
+static void what_is_for_everybody_stays_as_it_is(void **state)
+{
+    struct arena *arena = arena_new();
+    struct source_status status;
+
+    (void)state;
+    status_init(&status, arena, "prometheus");
+    status_hide_words(&status);
+    assert_int_equal(status.level, STATUS_OK);
+    assert_int_equal(status.note_count, 0);
+    status_note_open(&status, STATUS_MISSING, "not configured");
+    status_hide_words(&status);
+    assert_string_equal(status_notes(&status), "not configured");
+    arena_free(arena);
+}
+
+/* Those behind the eighth are only counted: nobody knows whose words they were. */
+static void more_notes_than_are_kept_are_hidden_too(void **state)
+{
+    struct arena *arena = arena_new();
+    struct source_status status;
+
+    (void)state;
+    status_init(&status, arena, "request-logs");
+    for (int i = 0; i < 20; i++)
+        status_note(&status, STATUS_MISSING, "cannot read %d.log", i);
+    status_hide_words(&status);
+    assert_string_equal(status_notes(&status), "could not be read: the administrator's report says why");
+    arena_free(arena);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_operators_words_are_hidden_and_the_level_stays),
+        cmocka_unit_test(what_is_for_everybody_stays_as_it_is),
+        cmocka_unit_test(more_notes_than_are_kept_are_hidden_too),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -73,8 +73,10 @@ const struct setting_row setting_rows[SETTING_COUNT] = {
                             "again when it changes; empty: none are known"},
     [OSCAR_METRICS_LISTEN] = {"OSCAR_METRICS_LISTEN", "", TYPE_LISTEN, .group = "This program",
                               .help = "a socket path or host:port to open; empty: descriptor 0"},
-    [OSCAR_METRICS_WORKERS] = {"OSCAR_METRICS_WORKERS", "16", TYPE_COUNT, .least = 1, .most = 1024,
-                               .help = "threads"},
+    [OSCAR_METRICS_WORKERS] =
+        {"OSCAR_METRICS_WORKERS", "16", TYPE_COUNT, .least = 1, .most = 1024,
+         .help = "threads; a quarter of them, and one at least of several, is kept for answers "
+                 "that need no backend; more reports than the others can make wait"},
     [OSCAR_METRICS_DEADLINE] = {"OSCAR_METRICS_DEADLINE", "50s", TYPE_DURATION, .least = SECOND, .most = HOUR,
                                 .help = "for one request; keep it below the web server's (nginx: 60 s)"},
     [OSCAR_METRICS_MAX_RANGE] = {"OSCAR_METRICS_MAX_RANGE", "400d", TYPE_DURATION, .least = SECOND,

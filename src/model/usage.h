@@ -21,9 +21,8 @@ enum { USAGE_TYPES = USAGE_EXPOSED + 1 };
 
 struct usage_row {
     int32_t hour; /* whole hours since 1970, UTC */
-    uint32_t namespace, service, user;
-    uint32_t country : 30;
-    uint32_t type : 2; /* enum usage_type */
+    enum usage_type type;
+    uint32_t namespace, service, user, country; /* numbers of strings */
     uint64_t count;
 };
 
@@ -56,9 +55,10 @@ bool usage_merge(struct usage *usage, const struct usage *from, int64_t first, i
 void usage_seal(struct usage *usage);
 
 size_t usage_row_count(const struct usage *usage);
-const struct usage_row *usage_rows(const struct usage *usage); /* valid until the next usage_add() */
-size_t usage_string_count(const struct usage *usage);          /* numbers 0 to count - 1 */
+struct usage_row usage_row(const struct usage *usage, size_t index);
+size_t usage_string_count(const struct usage *usage); /* numbers 0 to count - 1 */
+/* Valid until the next usage_add() or usage_merge() into it. */
 struct text usage_string(const struct usage *usage, uint32_t number);
-size_t usage_bytes(const struct usage *usage); /* what rows and strings take now */
+size_t usage_bytes(const struct usage *usage); /* what it takes now */
 
 #endif

@@ -180,12 +180,13 @@ static void note_countries(const struct source_context *context, struct source_s
 /* Countries come with the requests: there is a source to speak of only when there were any. */
 static void settle_countries(const struct source_context *context, struct report *report)
 {
-    const struct usage_row *rows = usage_rows(report->usage);
     struct scope_lens *lens = scope_lens_new(context->arena, &report->scope, report->usage);
     struct source_status *status;
 
     for (size_t i = 0; i < usage_row_count(report->usage); i++) {
-        if (rows[i].type == USAGE_EXPOSED || !scope_lens_sees(lens, &rows[i]))
+        const struct usage_row row = usage_row(report->usage, i);
+
+        if (row.type == USAGE_EXPOSED || !scope_lens_sees(lens, &row))
             continue;
         status = ARENA_NEW(context->arena, struct source_status);
         status_init(status, context->arena, "country-attribution");
@@ -199,15 +200,15 @@ static void settle_countries(const struct source_context *context, struct report
  */
 static void settle_scope(struct report *report)
 {
-    const struct usage_row *rows = usage_rows(report->usage);
     uint64_t doubtful[SOURCE_COUNT] = {0};
 
     for (size_t i = 0; i < usage_row_count(report->usage); i++) {
-        struct text service = usage_string(report->usage, rows[i].service);
+        const struct usage_row row = usage_row(report->usage, i);
+        struct text service = usage_string(report->usage, row.service);
 
         if ((report->question.kind != REPORT_SERVICE || text_equal(service, report->question.service)) &&
-            scope_doubts(&report->scope, usage_string(report->usage, rows[i].namespace), service))
-            doubtful[rows[i].type == USAGE_EXPOSED ? SOURCE_EXPOSED : SOURCE_REQUESTS] += rows[i].count;
+            scope_doubts(&report->scope, usage_string(report->usage, row.namespace), service))
+            doubtful[row.type == USAGE_EXPOSED ? SOURCE_EXPOSED : SOURCE_REQUESTS] += row.count;
     }
     for (size_t i = 0; i < SOURCE_COUNT; i++)
         if (doubtful[i] > 0)

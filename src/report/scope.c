@@ -399,7 +399,7 @@ const struct hours_part *scope_hours(struct arena *arena, const struct scope *sc
             .services = parts.names, .service_count = service.length > 0, .namespace = scope->namespace};
     }
     *count = parts.count;
-    return parts.count > 0 ? parts.part : NULL;
+    return parts.part;
 }
 
 struct scope_lens *scope_lens_new(struct arena *arena, const struct scope *scope, const struct usage *usage)

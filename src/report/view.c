@@ -162,15 +162,17 @@ static void finish(struct pass *pass)
 struct view_item view_totals(struct arena *arena, const struct usage *usage, const struct scope *scope,
                              size_t *services)
 {
-    const struct usage_row *rows = usage_rows(usage);
     struct view_item totals = {0};
     struct pass pass;
 
     pass_init(&pass, arena, usage, scope);
     pass.view = (struct view){&totals, 1};
-    for (size_t i = 0; i < usage_row_count(usage); i++)
-        if (scope_lens_sees(pass.lens, &rows[i]))
-            add_row(&pass, 0, &rows[i]);
+    for (size_t i = 0; i < usage_row_count(usage); i++) {
+        const struct usage_row row = usage_row(usage, i);
+
+        if (scope_lens_sees(pass.lens, &row))
+            add_row(&pass, 0, &row);
+    }
     finish(&pass);
     *services = 0;
     for (size_t i = 0; i < usage_string_count(usage); i++)
@@ -181,15 +183,17 @@ struct view_item view_totals(struct arena *arena, const struct usage *usage, con
 struct view_item view_service(struct arena *arena, const struct usage *usage, const struct scope *scope,
                               struct text service)
 {
-    const struct usage_row *rows = usage_rows(usage);
     struct view_item item = {.key = service};
     struct pass pass;
 
     pass_init(&pass, arena, usage, scope);
     pass.view = (struct view){&item, 1};
-    for (size_t i = 0; i < usage_row_count(usage); i++)
-        if (text_equal(usage_string(usage, rows[i].service), service) && scope_lens_sees(pass.lens, &rows[i]))
-            add_row(&pass, 0, &rows[i]);
+    for (size_t i = 0; i < usage_row_count(usage); i++) {
+        const struct usage_row row = usage_row(usage, i);
+
+        if (text_equal(usage_string(usage, row.service), service) && scope_lens_sees(pass.lens, &row))
+            add_row(&pass, 0, &row);
+    }
     finish(&pass);
     return item;
 }
@@ -215,7 +219,6 @@ static struct text key_text(const struct usage *usage, uint32_t key, enum group_
 struct view view_breakdown(struct arena *arena, const struct usage *usage, const struct scope *scope,
                            enum group_by group_by)
 {
-    const struct usage_row *rows = usage_rows(usage);
     size_t strings = usage_string_count(usage);
     int64_t *item_of = ARENA_ARRAY(arena, strings, int64_t);
     struct pass pass;
@@ -225,16 +228,16 @@ struct view view_breakdown(struct arena *arena, const struct usage *usage, const
     for (size_t i = 0; i < strings; i++)
         item_of[i] = NO_ITEM;
     for (size_t i = 0; i < usage_row_count(usage); i++) {
-        uint32_t key = key_of(&rows[i], group_by);
+        const struct usage_row row = usage_row(usage, i);
+        uint32_t key = key_of(&row, group_by);
 
-        if ((rows[i].type == USAGE_EXPOSED && group_by != GROUP_BY_SERVICE) ||
-            !scope_lens_sees(pass.lens, &rows[i]))
+        if ((row.type == USAGE_EXPOSED && group_by != GROUP_BY_SERVICE) || !scope_lens_sees(pass.lens, &row))
             continue;
         if (item_of[key] == NO_ITEM) {
             item_of[key] = (int64_t)pass.view.count++;
             pass.view.items[item_of[key]].key = key_text(usage, key, group_by);
         }
-        add_row(&pass, (size_t)item_of[key], &rows[i]);
+        add_row(&pass, (size_t)item_of[key], &row);
     }
     finish(&pass);
     qsort(pass.view.items, pass.view.count, sizeof(*pass.view.items), compare_items);

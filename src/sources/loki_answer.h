@@ -17,12 +17,13 @@ struct loki_entry {
     struct text country; /* of its stream; empty: not known (the contract's four labels; "unknown" is none) */
 };
 
-/* The whole body is checked before this returns: one JSON value (RFC 8259), `status` "success", resultType
- * "streams", entries as [time, line] with times from `from` to before `to`. On false *why says what is wrong
- * with it, in words for an operator that hold nothing of the body. */
+/* The whole body is checked before this returns: one JSON value (RFC 8259, UTF-8), `status` "success",
+ * resultType "streams", labels that are strings, entries as [time, line] or [time, line, {metadata}] with
+ * times from `from` to before `to`. Members may come in any order, those that matter only once. On false *why
+ * says what is wrong with it, in words for an operator that hold nothing of the body. */
 struct loki_answer {
     size_t entries;
-    size_t warning_count; /* of all that the answer carries */
+    size_t warning_count; /* in `warnings` at the top, the only place where Loki puts them */
     const char *warning;  /* the first one, fit for a note; NULL: none */
 };
 bool loki_answer_check(struct arena *arena, struct text body, int64_t from, int64_t to,
@@ -54,9 +55,10 @@ struct loki_stats {
 };
 bool loki_stats_read(struct text body, struct loki_stats *out) __attribute__((warn_unused_result));
 
-/* index/volume_range (a matrix: series of [seconds, "bytes"]), summed up over the series into `bytes`, one
- * number a step beginning with `first` (seconds since 1970); steps that are not in the answer are 0, samples
- * outside are ignored. */
+/* index/volume_range (a matrix or a vector: series of [seconds, "bytes"]), summed up over the series into
+ * `bytes`, one number a step (count >= 1) beginning with `first` (a multiple of `step`, both in seconds);
+ * steps that are not in the answer are 0, samples outside are ignored. What is in `bytes` when it is false is
+ * nobody's business. */
 bool loki_volume_read(struct text body, int64_t first, int64_t step, uint64_t *bytes, size_t count)
     __attribute__((warn_unused_result));
 

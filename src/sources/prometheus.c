@@ -83,7 +83,7 @@ struct kind {
 struct prometheus_job {
     struct job job; /* first */
     const struct source_context *context;
-    const struct hours_query *query;
+    struct hours_query query; /* its own copy: the caller's may be gone */
     struct hours *out;
     const char *url;
     int64_t from, to; /* milliseconds since 1970 */
@@ -118,7 +118,7 @@ static void push(struct kind *kind, struct piece *piece)
 /* The next services that are in no piece yet, over the whole range; NULL when all are. */
 static struct piece *new_piece(struct kind *kind)
 {
-    const struct hours_query *query = kind->job->query;
+    const struct hours_query *query = &kind->job->query;
     struct arena *arena = kind->job->context->arena;
     const struct hours_part *part = &query->parts[kind->part];
     struct selection *selection;
@@ -484,7 +484,7 @@ static enum job_state prometheus_step(struct job *base)
 /* Is there something of it that was not answered, and did not fail either? */
 static bool is_unfinished(const struct kind *kind)
 {
-    return kind->running > 0 || kind->waiting != NULL || kind->part < kind->job->query->part_count;
+    return kind->running > 0 || kind->waiting != NULL || kind->part < kind->job->query.part_count;
 }
 
 static void prometheus_stop(struct job *base, enum job_stop why)
@@ -518,9 +518,9 @@ static bool has_questions(const struct prometheus_job *job, int64_t range_second
         status_note_open(status, STATUS_MISSING, "invalid time range");
         return false;
     }
-    if (job->query->part_count == 0)
+    if (job->query.part_count == 0)
         status_read_at(status, job->context->now);
-    return job->query->part_count > 0;
+    return job->query.part_count > 0;
 }
 
 static void start_kind(struct prometheus_job *job, size_t i)
@@ -548,7 +548,7 @@ struct job *prometheus_start(const struct source_context *context, const struct 
     *out = (struct hours){.value = {0}};
     status_init(&out->status, context->arena, "prometheus");
     *job = (struct prometheus_job){
-        .job = {.ops = &ops}, .context = context, .query = query, .out = out, .url = query_url(context)};
+        .job = {.ops = &ops}, .context = context, .query = *query, .out = out, .url = query_url(context)};
     job->to = context->end.seconds * 1000 + context->end.nanoseconds / 1000000;
     job->from = job->to - range * 1000;
     if (has_questions(job, range))

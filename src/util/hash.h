@@ -7,7 +7,7 @@
 
 #include "util/text.h"
 
-uint64_t hash_seed(void); /* random, from the kernel */
+uint64_t hash_seed(void); /* random, from the kernel, the same as long as the process lives */
 uint64_t hash_text(uint64_t seed, struct text text);
 uint64_t hash_mix(uint64_t a, uint64_t b); /* for rows of numbers: fold one after the other */
 

@@ -5,11 +5,10 @@
 
 #include <stdbool.h>
 
+#include "util/json_scan.h"
 #include "util/text.h"
 
 struct json_object;
-
-enum { JSON_MAX_DEPTH = 32 };
 
 /* The whole text must be one JSON value, valid UTF-8, nested at most JSON_MAX_DEPTH deep, without \u0000 in a
  * name. NULL when it is not; json_object_put() the result. The JSON literal null at the top is refused too.

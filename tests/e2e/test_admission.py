@@ -173,7 +173,7 @@ def test_the_deadline_counts_from_the_arrival(start, fake, hold, stack):
     for connection in waiting:
         answer = connection.answer()
         assert turned_away(answer), answer
-    assert asked(fake) == ["first"]
+    assert set(asked(fake)) == {"first"}
     assert app.wait() == 0
 
 

@@ -442,6 +442,36 @@ def test_the_four_requests_of_a_dashboard_run_side_by_side(start, fake):
         connection.close()
 
 
+# What workers share.
+
+def test_a_backend_that_is_away_is_not_tried_by_everybody(start):
+    notes = lambda answer: answer.source("prometheus").get("notes", "")  # noqa: E731
+    with socket.socket() as away:
+        away.bind(("127.0.0.1", 0))
+        app = start({"PROMETHEUS_URL": "http://127.0.0.1:%d" % away.getsockname()[1]})
+        path, query = "/system/metrics/yolo", DAY + "&metric=cpu-hours"
+        assert notes(app.get(path, query)).endswith("connection refused")
+        running = [app.begin(path, query) for _ in range(8)]
+        for connection in running:
+            answer = connection.answer()
+            connection.close()
+            assert answer.source("prometheus")["status"] == "missing"
+            assert "connection refused (tried " in notes(answer)
+        away.listen()
+        # It is tried again, by itself: a connection comes.
+        away.setblocking(False)
+
+        def tried():
+            app.begin(path, query).close()
+            try:
+                away.accept()[0].close()
+                return True
+            except BlockingIOError:
+                return False
+
+        wait_until(tried, "the backend to be tried again")
+
+
 # FastCGI as no web server speaks it.
 
 def test_several_requests_on_one_kept_connection_or_a_close(two):

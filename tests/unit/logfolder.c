@@ -246,12 +246,14 @@ void reading_run(struct fixture *f, const char *names)
 
 uint64_t reading_count(const struct fixture *f, const char *service)
 {
-    const struct usage_row *rows = usage_rows(f->usage);
     uint64_t sum = 0;
 
-    for (size_t i = 0; i < usage_row_count(f->usage); i++)
-        if (service == NULL || text_is(usage_string(f->usage, rows[i].service), service))
-            sum += rows[i].count;
+    for (size_t i = 0; i < usage_row_count(f->usage); i++) {
+        const struct usage_row row = usage_row(f->usage, i);
+
+        if (service == NULL || text_is(usage_string(f->usage, row.service), service))
+            sum += row.count;
+    }
     return sum;
 }
 

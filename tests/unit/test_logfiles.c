@@ -44,7 +44,7 @@ static void plain_and_packed_files_are_read(void **state)
 static void a_row_is_what_the_line_says(void **state)
 {
     struct fixture *f = *state;
-    const struct usage_row *row;
+    struct usage_row row;
 
     folder_put(
         f, "a.log",
@@ -52,13 +52,13 @@ static void a_row_is_what_the_line_says(void **state)
         "oscar-svc-b2\n");
     reading_run(f, "a.log");
     assert_int_equal(usage_row_count(f->usage), 1);
-    row = usage_rows(f->usage);
-    assert_int_equal(row->type, USAGE_ASYNC);
-    assert_int_equal(row->country, 0);
-    assert_int_equal(row->count, 1);
-    assert_true(text_is(usage_string(f->usage, row->service), "yolo"));
-    assert_true(text_is(usage_string(f->usage, row->namespace), "oscar-svc-b2"));
-    assert_true(text_is(usage_string(f->usage, row->user), "b\xef\xbf\xbd"));
+    row = usage_row(f->usage, 0);
+    assert_int_equal(row.type, USAGE_ASYNC);
+    assert_int_equal(row.country, 0);
+    assert_int_equal(row.count, 1);
+    assert_true(text_is(usage_string(f->usage, row.service), "yolo"));
+    assert_true(text_is(usage_string(f->usage, row.namespace), "oscar-svc-b2"));
+    assert_true(text_is(usage_string(f->usage, row.user), "b\xef\xbf\xbd"));
 }
 
 static void exposed_requests_are_read(void **state)
@@ -73,7 +73,7 @@ static void exposed_requests_are_read(void **state)
     reading_run(f, "a.log");
     assert_ok(f);
     assert_int_equal(reading_count(f, "nb"), 2);
-    assert_int_equal(usage_rows(f->usage)[0].type, USAGE_EXPOSED);
+    assert_int_equal(usage_row(f->usage, 0).type, USAGE_EXPOSED);
     assert_int_equal(f->tally.results[LOGLINE_PATH], 1);
 }
 

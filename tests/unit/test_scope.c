@@ -153,8 +153,9 @@ static void a_lens_shows_the_same(void **state)
 
         for (size_t i = 0; i < 2 * COUNT_OF(lines); i++) {
             const struct line *line = &lines[i % COUNT_OF(lines)];
+            const struct usage_row row = usage_row(usage, i % COUNT_OF(lines));
 
-            if (scope_lens_sees(lens, &usage_rows(usage)[i % COUNT_OF(lines)]) !=
+            if (scope_lens_sees(lens, &row) !=
                 scope_sees(&scopes[s], text_of(line->namespace), text_of(line->service)))
                 fail_msg("scope %zu, row of line %d", s, line->line);
         }

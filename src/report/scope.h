@@ -67,7 +67,7 @@ enum scope_access {
 enum scope_access scope_access(const struct scope *scope, struct text service);
 
 /* The hours that the scope may see, of one service or (empty) of all, as parts that do not overlap; in the
- * arena. NULL and 0: none. `by_namespace`: a query can be limited to one namespace. */
+ * arena; *count may be 0. `by_namespace`: a query can be limited to one namespace. */
 const struct hours_part *scope_hours(struct arena *arena, const struct scope *scope, struct text service,
                                      bool by_namespace, size_t *count);
 

@@ -83,7 +83,7 @@ struct kind {
 struct prometheus_job {
     struct job job; /* first */
     const struct source_context *context;
-    const struct hours_query *query;
+    struct hours_query query; /* its own copy: the caller's may be gone */
     struct hours *out;
     const char *url;
     int64_t from, to; /* milliseconds since 1970 */
@@ -107,16 +107,6 @@ bool prometheus_can_limit(const struct settings *settings, const struct hours_qu
     return false;
 }
 
-static void join_status(struct source_status *status, const struct source_status *part)
-{
-    for (size_t i = 0; i < part->note_count && i < STATUS_NOTES_MAX; i++)
-        status_note(status, part->level, "%s", part->notes[i]);
-    if (part->note_count > STATUS_NOTES_MAX)
-        status->note_count += part->note_count - STATUS_NOTES_MAX;
-    if (part->has_time)
-        status_read_at(status, part->last_updated);
-}
-
 /* Pieces. */
 
 static void push(struct kind *kind, struct piece *piece)
@@ -128,7 +118,7 @@ static void push(struct kind *kind, struct piece *piece)
 /* The next services that are in no piece yet, over the whole range; NULL when all are. */
 static struct piece *new_piece(struct kind *kind)
 {
-    const struct hours_query *query = kind->job->query;
+    const struct hours_query *query = &kind->job->query;
     struct arena *arena = kind->job->context->arena;
     const struct hours_part *part = &query->parts[kind->part];
     struct selection *selection;
@@ -266,7 +256,7 @@ static void ask_border(struct kind *kind)
 static void fail(struct kind *kind, struct piece *piece, const struct source_status *why)
 {
     piece->state = PIECE_FAILED;
-    join_status(&kind->status, why);
+    status_join(&kind->status, why);
 }
 
 /* Back to be asked again, in halves; false when it cannot be. */
@@ -333,7 +323,7 @@ static void take_answer(void *context, const struct fetch_answer *answer)
         piece->state = PIECE_ANSWERED;
         kind->answered++;
         status_read_at(&status, kind->job->context->now);
-        join_status(&kind->status, &status);
+        status_join(&kind->status, &status);
     } else if (answer->outcome == FETCH_TIMEOUT && ask->hurried) {
         piece->selection->hurried = true;
         if (!take_back_to_cut(kind, piece, length * 3 / (2 * LATE_PIECES)))
@@ -447,7 +437,7 @@ static void settle_kind(struct kind *kind, double *value)
     }
     if (missing && kind->answered > 0)
         note_missing(kind, missing, count);
-    join_status(&kind->job->out->status, &kind->status);
+    status_join(&kind->job->out->status, &kind->status);
 }
 
 /* With no value at all the source is missing, whatever the notes of the single queries said. */
@@ -494,7 +484,7 @@ static enum job_state prometheus_step(struct job *base)
 /* Is there something of it that was not answered, and did not fail either? */
 static bool is_unfinished(const struct kind *kind)
 {
-    return kind->running > 0 || kind->waiting != NULL || kind->part < kind->job->query->part_count;
+    return kind->running > 0 || kind->waiting != NULL || kind->part < kind->job->query.part_count;
 }
 
 static void prometheus_stop(struct job *base, enum job_stop why)
@@ -528,9 +518,9 @@ static bool has_questions(const struct prometheus_job *job, int64_t range_second
         status_note_open(status, STATUS_MISSING, "invalid time range");
         return false;
     }
-    if (job->query->part_count == 0)
+    if (job->query.part_count == 0)
         status_read_at(status, job->context->now);
-    return job->query->part_count > 0;
+    return job->query.part_count > 0;
 }
 
 static void start_kind(struct prometheus_job *job, size_t i)
@@ -558,7 +548,7 @@ struct job *prometheus_start(const struct source_context *context, const struct 
     *out = (struct hours){.value = {0}};
     status_init(&out->status, context->arena, "prometheus");
     *job = (struct prometheus_job){
-        .job = {.ops = &ops}, .context = context, .query = query, .out = out, .url = query_url(context)};
+        .job = {.ops = &ops}, .context = context, .query = *query, .out = out, .url = query_url(context)};
     job->to = context->end.seconds * 1000 + context->end.nanoseconds / 1000000;
     job->from = job->to - range * 1000;
     if (has_questions(job, range))

@@ -237,7 +237,7 @@ static void put_folder(const struct fixture *f, const char *path)
 /* "level: namespace/name ... !broken ... in namespace ... half: notes"; "half": not read to its end. */
 static const char *read_inventory(struct fixture *f)
 {
-    struct job *job = inventory_start(&f->context, &f->inventory);
+    struct job *job = inventory_start(&f->context, false, &f->inventory);
     struct buf out;
     const char *string, *notes;
 
@@ -434,14 +434,14 @@ static void stopped_before_the_end_nothing_is_known(void **state)
     (void)state;
     set_up(&f, NULL);
     put(&f, "yolo.yaml", "name: yolo\n");
-    job = inventory_start(&f.context, &f.inventory);
+    job = inventory_start(&f.context, false, &f.inventory);
     job->ops->stop(job, JOB_DEADLINE);
     assert_int_equal(f.inventory.status.level, STATUS_MISSING);
     assert_int_equal(f.inventory.count, 0);
     assert_false(f.inventory.whole);
     assert_string_equal(status_notes(&f.inventory.status),
                         "the definitions were not listed before the deadline");
-    job = inventory_start(&f.context, &f.inventory);
+    job = inventory_start(&f.context, false, &f.inventory);
     job->ops->stop(job, JOB_GONE);
     tear_down(&f);
 }

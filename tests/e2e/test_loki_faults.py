@@ -80,7 +80,7 @@ def test_a_pause_that_the_server_asks_for(start_loki, loki, month):
 
 @pytest.mark.parametrize("status, body", [(504, "context deadline exceeded"), (500, "query timed out"),
                                           (503, "too much work")])
-@pytest.mark.parametrize("longest", [6 * HOUR, HOUR // 2])
+@pytest.mark.parametrize("longest", [20 * HOUR, 4 * HOUR])
 def test_windows_that_are_too_much_are_made_smaller(start_loki, loki, month, status, body, longest):
     def choose(asked, reply):
         if asked.what == "query_range" and asked.window[1] - asked.window[0] > longest:
@@ -184,7 +184,7 @@ def test_a_loki_that_accepts_and_is_silent(start_loki, loki, month):
     assert {answer.source(name)["status"] for name in ("loki", "exposed-request-logs")} <= {"missing", "partial"}
 
 
-@pytest.mark.parametrize("reads", [1, 5])
+@pytest.mark.parametrize("reads", [4, 8])
 def test_a_loki_that_dies_in_the_middle(start_loki, loki, month, reads):
     """What was read counts, the rest is said to be missing, and is there when the server is."""
     def choose(asked, reply):

@@ -1,8 +1,9 @@
 /* As much of Loki as a report asks for, fast enough not to be what is measured: the entries lie in memory as
- * they are sent. `loki FOLDER`, the listening socket on descriptor 0. FOLDER/streams: a line of JSON labels
- * for each stream; FOLDER/0, 1, ...: their entries in the order of time, as lines ["<ns>","<text>"],.
- * Everything is of the namespace "oscar"; whoever asks for another gets nothing. One line on standard output
- * for each query_range: its start, end, limit, and how many entries it got. */
+ * they are sent. `loki FOLDER MILLISECONDS`, the listening socket on descriptor 0; so long it waits before it
+ * sends entries. FOLDER/streams: a line of JSON labels for each stream; FOLDER/0, 1, ...: their entries in
+ * the order of time, as lines ["<ns>","<text>"],. Everything is of the namespace "oscar"; whoever asks for
+ * another gets nothing. One line on standard output for each query_range: its start, end, limit, and how many
+ * entries it got. */
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -15,6 +16,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <netinet/in.h>
@@ -38,6 +40,7 @@ struct stream {
 
 static struct stream streams[STREAMS_MAX];
 static size_t stream_count;
+static struct timespec latency;
 
 struct request {
     char data[REQUEST_MAX + 1];
@@ -218,6 +221,7 @@ static bool send_entries(int connection, const struct request *request)
     size_t count = 1;
     bool any = false;
 
+    nanosleep(&latency, NULL);
     cut(&range, (size_t)request->limit);
     printf("%" PRId64 " %" PRId64 " %" PRId64 " %zu\n", request->start, request->end, request->limit,
            range.entries);
@@ -371,8 +375,9 @@ static void *serve(void *context)
 
 int main(int count, char **arguments)
 {
-    if (count != 2)
+    if (count != 3)
         return 2;
+    latency.tv_nsec = strtol(arguments[2], NULL, 10) * 1000000;
     setvbuf(stdout, NULL, _IOLBF, 0);
     load(arguments[1]);
     for (;;) {

@@ -91,6 +91,18 @@ def test_windows_that_are_too_much_are_made_smaller(start_loki, loki, month, sta
     month.check(start_loki(), T, END)
 
 
+def test_windows_that_take_too_long_are_made_smaller(start_loki, loki, month):
+    """A third of the time is for one answer at most."""
+    hold = Hold()
+
+    def choose(asked, reply):
+        return hold if asked.what == "query_range" and asked.window[1] - asked.window[0] > 25 * HOUR else reply
+
+    loki.answers(choose)
+    month.check(start_loki({"OSCAR_METRICS_DEADLINE": "9s"}), T, END)
+    hold.wait_gone()
+
+
 def test_a_limit_that_changes_while_it_reads(start_loki, loki, month):
     """From the fourth answer on the server gives less, and for shorter times."""
     def choose(asked, reply):

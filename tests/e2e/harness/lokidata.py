@@ -52,6 +52,7 @@ class Data:
     def __init__(self, loki):
         self.loki = loki
         self.entries = []
+        self._events = (0, [])  # of so many entries
 
     def put(self, labels, entries):
         """Entries, [(time, line), ...], of one stream."""
@@ -82,9 +83,17 @@ class Data:
             times = sorted(random_.randrange(start, end) for _ in range(exposed))
             self.put(INGRESS, [(when, exposed_line(when, random_.choice(["nb", "yolo"]))) for when in times])
 
+    def many_rows(self, first, hours_, rows):
+        """In each of these hours, one request of each of so many users: the same ones in all hours."""
+        for hour in range(hours_):
+            times = [first + hour * HOUR + n * SECOND for n in range(rows)]
+            self.put(OSCAR, [(when, line(when, user=f"user-{n:04}@egi.eu")) for n, when in enumerate(times)])
+
     def within(self, first, last):
         """The events of a range, both ends inclusive."""
-        return [event for event in model.read_entries(self.entries) if first <= event.time <= last]
+        if self._events[0] != len(self.entries):
+            self._events = (len(self.entries), model.read_entries(self.entries))
+        return [event for event in self._events[1] if first <= event.time <= last]
 
     def totals(self, first, last, **more):
         return model.totals(self.within(first, last), **more)

@@ -352,10 +352,11 @@ struct job *loki_start(const struct source_context *context, enum logline_kind k
     loki->status = status;
     loki->from = nanoseconds(context->start);
     loki->to = nanoseconds(context->end) + 1;
-    loki->rules = (struct logline_rules){.kind = kind,
-                                         .services_namespace =
-                                             settings_text(context->settings, OSCAR_SERVICES_NAMESPACE),
-                                         .times = &loki->times};
+    loki->rules = (struct logline_rules){
+        .kind = kind,
+        .services_namespace = settings_text(context->settings, OSCAR_SERVICES_NAMESPACE),
+        .times = &loki->times,
+        .subdomain_routes = settings_flag(context->settings, EXPOSED_SERVICES_USE_SUBDOMAIN_ROUTE)};
     loki->query = fill_query(loki, service, &why);
     if (loki->query == NULL) {
         status_note(status, STATUS_MISSING, "%s", why);

@@ -32,7 +32,9 @@ bool requests_need_geoip(const struct settings *settings)
 static struct logline_rules rules_of(const struct settings *settings, enum logline_kind kind)
 {
     return (struct logline_rules){.kind = kind,
-                                  .services_namespace = settings_text(settings, OSCAR_SERVICES_NAMESPACE)};
+                                  .services_namespace = settings_text(settings, OSCAR_SERVICES_NAMESPACE),
+                                  .subdomain_routes =
+                                      settings_flag(settings, EXPOSED_SERVICES_USE_SUBDOMAIN_ROUTE)};
 }
 
 static struct job *start_files(const struct source_context *context, enum logline_kind kind,

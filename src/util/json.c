@@ -7,6 +7,7 @@
 
 struct cursor {
     const char *at, *end;
+    int members; /* of the object at the top, each time that one is named */
 };
 
 static bool check_value(struct cursor *c, int depth);
@@ -114,6 +115,7 @@ static bool check_members(struct cursor *c, int depth, bool object)
         if (object) {
             if (!check_string(c, true))
                 return false;
+            c->members += depth == 1;
             skip_space(c);
             if (!take(c, ':'))
                 return false;
@@ -147,9 +149,9 @@ static bool check_value(struct cursor *c, int depth)
     return valid;
 }
 
-struct json_object *json_read(struct text text)
+static struct json_object *read_counted(struct text text, int *members)
 {
-    struct cursor c = {text.data, text.data + text.length};
+    struct cursor c = {text.data, text.data + text.length, 0};
     struct json_tokener *tokener;
     struct json_object *value;
 
@@ -166,7 +168,26 @@ struct json_object *json_read(struct text text)
         value = NULL;
     }
     json_tokener_free(tokener);
+    *members = c.members;
     return value;
+}
+
+struct json_object *json_read(struct text text)
+{
+    int members;
+
+    return read_counted(text, &members);
+}
+
+struct json_object *json_read_distinct(struct text text)
+{
+    int members = 0;
+    struct json_object *value = read_counted(text, &members);
+
+    if (json_object_is_type(value, json_type_object) && json_object_object_length(value) == members)
+        return value;
+    json_object_put(value);
+    return NULL;
 }
 
 struct json_object *json_member(struct json_object *value, const char *name)

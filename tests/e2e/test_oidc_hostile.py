@@ -5,7 +5,6 @@ and no question to a provider that the token had not earned."""
 import base64
 import copy
 import json
-import math
 import time
 
 import pytest
@@ -38,8 +37,8 @@ class World:
     def claims(self, **more):
         return jose.claims(self.url, ALICE, **more)
 
-    def token(self, head=None, **claims):
-        return self.issuer.token(ALICE, head=head, **claims)
+    def token(self, head=None, sub=ALICE, **claims):
+        return self.issuer.token(sub, head=head, **claims)
 
     def settings(self, folder):
         for definition in (Definition("of-alice", owner=ALICE), Definition("of-bob", owner=BOB)):
@@ -752,8 +751,9 @@ def test_the_kind_of_provider_is_not_the_issuers_to_say(world, fresh):
 def test_the_log_stays_one_line_an_event(app, world):
     before = len(app.stderr())
     for text in ('x" level=error msg="forged', "x\nlevel=error msg=forged", "x\r\n\x1b[2J", "\u2028", "é" * 500):
-        for token in (world.token({"alg": text}), world.token({"kid": text}), world.token({"typ": text}),
-                      world.token(iss=text), world.token(sub=text)):
-            assert ask(app, token).status == 401
-    expect.logfmt(app.stderr()[before:])
-    assert math.inf > len(app.stderr()) and "\x1b" not in app.stderr()[before:]
+        for token in (jose.sign(world.key, jose.header(world.key, alg=text), world.claims(), "RS256"),
+                      world.token({"kid": text}), world.token({"typ": text}), world.token(iss=text)):
+            refused(app, token)
+    log = app.stderr()[before:]
+    expect.logfmt(log)
+    assert "\x1b" not in log and log.count("msg=forged") == log.count('msg=\\"forged') == 0, log

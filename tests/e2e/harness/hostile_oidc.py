@@ -19,7 +19,7 @@ class Issuer:
         self.url = server.url + path
         self.keys = list(keys)
         self.users = {}  # sub -> claims of userinfo; who is not here is in the right group
-        self.claims = claims or {"group_membership": [GROUP]}
+        self.claims = {"group_membership": [GROUP]} if claims is None else claims
         self.discovery = lambda: json.dumps(self.document())
         self.jwks = lambda: json.dumps({"keys": [key.jwk() for key in self.keys]})
         self.userinfo = lambda asked: json.dumps(self.userinfo_of(asked))

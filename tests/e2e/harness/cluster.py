@@ -30,6 +30,7 @@ DEFINITIONS = (
     Definition("half-broken", owner=ALICE, visibility="public"),
     Definition("half-broken", "oscar-svc-bob", owner=BOB, visibility="public", broken=True),
     Definition("never-called", owner=ALICE),
+    Definition("never-called-either", owner=ALICE),
 )
 DELETED = ("deleted", "of-alice2", "of")
 
@@ -57,7 +58,7 @@ def write_definition(folder, definition):
 
 
 def _lines(random_, count, definitions):
-    names = sorted({definition.name for definition in definitions} - {"never-called"}) + list(DELETED)
+    names = sorted({definition.name for definition in definitions} - {"never-called", "never-called-either"}) + list(DELETED)
     namespaces = sorted({definition.namespace for definition in definitions}) + ["oscar-svc-gone"]
     for number in range(count):
         time = f"2026-01-{1 + number * 31 // count:02}T{random_.randrange(24):02}:{random_.randrange(60):02}:07.5Z"

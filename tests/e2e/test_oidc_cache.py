@@ -1,0 +1,306 @@
+"""What is remembered of providers and of tokens: how often a provider is asked, what still works without one, and how
+much memory strangers can fill."""
+import json
+import os
+import pathlib
+import random
+import threading
+import time
+
+import pytest
+
+from harness import expect, jose
+from harness.client import ADMIN
+from harness.fake_prometheus import Hold, Reply
+from harness.hostile_oidc import GROUP, HostileOidc
+from harness.jose import EcKey, RsaKey
+from harness.waiting import wait_until
+
+ALICE, BOB = "alice@example.org", "bob@example.org"
+ONCE_IN = 10  # seconds: how often a provider is asked for its keys at most
+
+
+@pytest.fixture
+def server():
+    made = HostileOidc()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def issuer(server):
+    return server.issuer("/x", EcKey())
+
+
+@pytest.fixture
+def app(start, issuer, folder):
+    (folder / "services").mkdir()
+    return start({"OIDC_ENABLE": "true", "OIDC_ISSUERS": issuer.url, "OIDC_GROUPS": GROUP,
+                  "OSCAR_METRICS_SERVICES_DIR": folder / "services"})
+
+
+def ask(app, token):
+    return app.get("/system/metrics", "end=x", auth="Bearer " + token)
+
+
+def gets_in(app, token):
+    answer = ask(app, token)
+    assert answer.status == 400, answer
+
+
+def unavailable(answer):
+    expect.plain(answer, 503, "identity provider unavailable")
+    assert 0 < int(answer.header("Retry-After")) <= ONCE_IN
+    assert answer.header("WWW-Authenticate") is None
+
+
+def counts(issuer):
+    return tuple(issuer.asked(what) for what in ("discovery", "jwks", "me"))
+
+
+def together(count, work):
+    """Runs work(number) in threads; the first fault of any of them fails the test."""
+    faults = []
+
+    def run(number):
+        try:
+            work(number)
+        except BaseException as fault:  # pylint: disable=broad-except
+            faults.append(fault)
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if faults:
+        raise faults[0]
+
+
+def begin_asking(app, token):
+    return app.begin("/system/metrics", "end=x", auth="Bearer " + token)
+
+
+def test_a_token_is_verified_once(app, issuer):
+    token = issuer.token(ALICE)
+    for _ in range(50):
+        gets_in(app, token)
+    assert counts(issuer) == (1, 1, 1)
+    gets_in(app, issuer.token(BOB))
+    assert counts(issuer) == (1, 1, 2)
+
+
+def test_what_providers_are_sent(app, server, issuer):
+    """The token goes to userinfo, in its header, and nowhere else."""
+    token = issuer.token(ALICE)
+    gets_in(app, token)
+    assert [asked.path for asked in server.asked] == ["/x/.well-known/openid-configuration", "/x/jwks", "/x/me"]
+    assert [asked.headers.get("Authorization") for asked in server.asked] == [None, None, "Bearer " + token]
+    assert all(asked.method == "GET" for asked in server.asked)
+
+
+@pytest.mark.parametrize("what", ["discovery", "jwks", "userinfo"])
+def test_the_same_is_asked_for_once_at_a_time(app, server, issuer, what):
+    """One question, however many wait for its answer."""
+    hold = Hold(Reply({"discovery": lambda: issuer.discovery(), "jwks": lambda: issuer.jwks(),
+                       "userinfo": lambda: json.dumps({"sub": ALICE, **issuer.claims})}[what]()))
+    token = issuer.token(ALICE)
+    setattr(issuer, what, hold)
+    waiting = [begin_asking(app, token) for _ in range(5)]
+    hold.wait_held()
+    hold.release()
+    for connection in waiting:
+        assert connection.answer().status == 400
+        connection.close()
+    assert counts(issuer) == (1, 1, 1)
+
+
+def test_tokens_of_several_people_are_asked_for_side_by_side(app, issuer):
+    right, hold = issuer.userinfo, Hold()
+    gets_in(app, issuer.token("first"))
+    issuer.userinfo = lambda asked: hold
+    hold.reply = Reply("{}", 401)
+    waiting = [begin_asking(app, issuer.token(f"{n}@example.org")) for n in range(4)]
+    hold.wait_held(4)
+    issuer.userinfo = right
+    hold.release()
+    for connection in waiting:
+        assert connection.answer().status == 401
+        connection.close()
+    assert counts(issuer) == (1, 1, 5)
+
+
+def test_remembered_tokens_and_the_admin_do_not_wait_for_a_provider(app, issuer):
+    token, right, hold = issuer.token(ALICE), issuer.userinfo, Hold(Reply("{}", 401))
+    gets_in(app, token)
+    issuer.userinfo = lambda asked: hold
+    waiting = [begin_asking(app, issuer.token(f"{n}@example.org")) for n in range(40)]
+    hold.wait_held(4)
+    for _ in range(20):
+        gets_in(app, token)
+        assert app.get("/system/metrics", "end=x", auth=ADMIN).status == 400
+        assert app.get("/-/healthy", auth=None).status == 200
+    issuer.userinfo = right
+    hold.release()
+    for connection in waiting:
+        assert connection.answer().status in (400, 401, 503)
+        connection.close()
+
+
+def test_a_remembered_token_is_served_while_its_provider_is_down(app, server, issuer):
+    token = issuer.token(ALICE)
+    gets_in(app, token)
+    server.close()
+    for _ in range(3):
+        gets_in(app, token)
+        unavailable(ask(app, issuer.token(BOB)))
+        unavailable(ask(app, issuer.token(ALICE, x=1)))
+    assert app.get("/system/metrics", auth="Bearer " + token).status == 200
+    assert app.get("/system/metrics", auth=ADMIN).status == 200
+
+
+@pytest.mark.parametrize("what", ["discovery", "jwks"])
+def test_a_provider_that_comes_back(app, issuer, what):
+    """Nobody asks it all the time meanwhile."""
+    right = getattr(issuer, what)
+    setattr(issuer, what, Reply("", 502))
+    token, began = issuer.token(ALICE), time.monotonic()
+    for _ in range(20):
+        unavailable(ask(app, token))
+    assert issuer.asked() <= 2 * (2 + (time.monotonic() - began) / ONCE_IN)
+    setattr(issuer, what, right)
+    wait_until(lambda: ask(app, token).status == 400, "the provider to be asked again")
+
+
+def test_userinfo_that_comes_back(app, issuer):
+    right = issuer.userinfo
+    issuer.userinfo = Reply("", 502)
+    token = issuer.token(ALICE)
+    for _ in range(20):
+        unavailable(ask(app, token))
+    assert issuer.asked("me") < 10
+    issuer.userinfo = right
+    wait_until(lambda: ask(app, token).status == 400, "the provider to be asked again")
+
+
+def test_an_unknown_key_has_the_key_set_read_again_but_not_at_once(app, issuer):
+    gets_in(app, issuer.token(ALICE))
+    began = time.monotonic()
+    issuer.keys.append(RsaKey())
+    token = issuer.token(BOB, issuer.keys[1])
+    expect.plain(ask(app, token), 401, "invalid credentials")
+    assert counts(issuer)[:2] == (1, 1)
+    wait_until(lambda: ask(app, token).status == 400, "the key set to be read again")
+    assert counts(issuer)[:2] == (1, 2)
+    assert time.monotonic() - began > ONCE_IN - 2
+    gets_in(app, issuer.token(BOB, issuer.keys[0]))
+
+
+def test_a_key_set_that_cannot_be_read_again_stays(app, issuer):
+    gets_in(app, issuer.token(ALICE))
+    unknown = RsaKey()
+    issuer.jwks = Reply("", 500)
+
+    def refused_and_read_again():
+        assert ask(app, issuer.token(BOB, unknown)).status in (401, 503)
+        return issuer.asked("jwks") > 1
+
+    wait_until(refused_and_read_again, "the key set to be asked for again")
+    gets_in(app, issuer.token(BOB))
+
+
+def test_a_remembered_token_expires(app, issuer):
+    token = issuer.token(ALICE, lifetime=3)
+    gets_in(app, token)
+    wait_until(lambda: ask(app, token).status == 401, "the token to expire")
+    assert json.loads(jose.decode(token.split(".")[1]))["exp"] <= time.time()
+
+
+def test_a_refused_token_is_not_remembered_as_a_right_one(app, issuer):
+    """Nor is a right one forgotten over it."""
+    right = issuer.token(ALICE)
+    head, claims, signature = right.split(".")
+    wrong = ".".join((head, claims, jose.encode(bytes([jose.decode(signature)[0] ^ 1]) + jose.decode(signature)[1:])))
+    for _ in range(3):
+        assert ask(app, wrong).status == 401
+        gets_in(app, right)
+
+
+def test_groups_are_judged_by_the_settings_of_now(app, issuer, start, folder):
+    """The user is remembered, not that they got in: another program with other groups says otherwise."""
+    other = start({**app.settings, "OIDC_GROUPS": "another"})
+    token = issuer.token(ALICE)
+    gets_in(app, token)
+    expect.plain(ask(other, token), 403, "access denied")
+    asked = issuer.asked("me")
+    expect.plain(ask(other, token), 403, "access denied")
+    assert issuer.asked("me") == asked
+
+
+# What strangers can fill.
+
+def resident(app):
+    status = pathlib.Path(f"/proc/{app.process.pid}/status").read_text()
+    return int(status.split("VmRSS:")[1].split()[0]) * 1024
+
+
+@pytest.fixture
+def lean(app, start):
+    """The program under a sanitizer that does not hold back what was freed."""
+    options = os.environ.get("ASAN_OPTIONS")
+    return start({**app.settings, "ASAN_OPTIONS": options + ":quarantine_size_mb=1"}) if options else app
+
+
+def bad_token(random_, issuer, number):
+    """One of many kinds, no two alike."""
+    key, kind = issuer.keys[0], number % 5
+    claims = jose.claims(issuer.url, f"{number}@example.org", jti=str(number))
+    if kind == 0:
+        return jose.pack(jose.header(key, kid=f"unknown-{number}"), claims, random_.randbytes(64))
+    if kind == 1:
+        return jose.pack(jose.header(key), claims, random_.randbytes(64))
+    if kind == 2:
+        return jose.pack(jose.header(key, kid=None), claims, random_.randbytes(64))
+    if kind == 3:
+        return jose.pack(jose.header(key, alg="none"), claims, b"")
+    return jose.pack(jose.header(key), {**claims, "iss": f"{issuer.url}/{number}"}, random_.randbytes(64))
+
+
+def test_ten_thousand_bad_tokens(lean, issuer):
+    gets_in(lean, issuer.token(ALICE))
+
+    def send(number):
+        random_ = random.Random(number)
+        for n in range(1250):
+            answer = ask(lean, bad_token(random_, issuer, number * 1250 + n))
+            assert answer.status == 401, answer
+
+    # Each worker has seen its first one before the memory is looked at.
+    together(8, lambda number: [ask(lean, bad_token(random.Random(-number), issuer, -n)) for n in range(1, 100)])
+    before, began, asked = resident(lean), time.monotonic(), issuer.asked("jwks")
+    together(8, send)
+    took = time.monotonic() - began
+    assert issuer.asked("jwks") - asked <= 1 + took / ONCE_IN
+    assert (issuer.asked("discovery"), issuer.asked("me")) == (1, 1)
+    assert resident(lean) - before < 4_000_000
+    gets_in(lean, issuer.token(BOB))
+
+
+def test_a_flood_of_right_tokens_is_bounded(lean, issuer):
+    """The least recently used are forgotten; nobody gets in who should not, nobody is kept out."""
+    issuer.claims = {"group_membership": [GROUP] + [f"{n:040}" for n in range(80)]}
+    mine = issuer.token(ALICE)
+    gets_in(lean, mine)
+
+    def send(number):
+        for n in range(500):
+            gets_in(lean, issuer.token(f"{number}-{n}@example.org"))
+
+    together(4, send)
+    # 2,000 of them, at 3 KB of groups each at least, would be 6 MB more than these 6.
+    before = resident(lean)
+    together(4, lambda number: send(number + 4))
+    assert resident(lean) - before < 3_000_000
+    asked = issuer.asked("me")
+    gets_in(lean, mine)
+    assert issuer.asked("me") == asked + 1, "the first one was forgotten long ago"

@@ -456,7 +456,8 @@ def key_sets(w):
     return {
         "no kid in the token, one key": ([rsa.jwk()], rsa, {"kid": None}, True),
         "no kid in the token, one that fits": ([ec.jwk(), rsa.jwk()], rsa, {"kid": None}, True),
-        "no kid in the token, two that fit": ([rsa.jwk(), other.jwk()], rsa, {"kid": None}, False),
+        "no kid in the token, the first of two": ([rsa.jwk(), other.jwk()], rsa, {"kid": None}, False),
+        "no kid in the token, the last of two": ([other.jwk(), rsa.jwk()], rsa, {"kid": None}, False),
         "no kid in the token, one of two is for encryption": ([other.jwk(use="enc"), rsa.jwk()], rsa, {"kid": None},
                                                               True),
         "no kid anywhere": ([bare.jwk()], bare, {}, True),

@@ -3,8 +3,8 @@
 
     bench.py [--markdown] [--lines N] FOLDER [NAME]
 
-FOLDER keeps the data. NAME: files, memory, rate or sockets alone. A bound that is missed is no failure; a figure that
-could not be taken is. --lines: a shorter log, to try the bench itself; the bounds are for 1,000,000.
+FOLDER keeps the data. NAME: auth, files, memory, rate or sockets alone. A bound that is missed is no failure; a figure
+that could not be taken is. --lines: a shorter log, to try the bench itself; the bounds are for 1,000,000.
 """
 import argparse
 import datetime
@@ -13,13 +13,14 @@ import pathlib
 import sys
 import traceback
 
+import auth
 import files
 import memory
 import rate
 import sockets
 from month import month
 
-GROUPS = {"files": files, "memory": memory, "rate": rate, "sockets": sockets}
+GROUPS = {"auth": auth, "files": files, "memory": memory, "rate": rate, "sockets": sockets}
 HEADING = ["figure", "measured", "compared with", "ratio", "bound", "met"]
 
 

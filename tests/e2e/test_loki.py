@@ -64,8 +64,8 @@ def test_the_sources_of_the_reports(start_loki, shared):
                          {"loki": "ok", "country-attribution": "ok", "exposed-request-logs": "ok"})
     expect.check_sources(app.service("yolo", query(FIRST, LAST, "&metric=users-per-service")).json()["sources"],
                          {"loki": "ok"})
-    expect.check_sources(app.service("yolo", query(FIRST, LAST, "&metric=requests-exposed-per-service")).json()["sources"],
-                         {"exposed-request-logs": "ok"})
+    exposed = app.service("yolo", query(FIRST, LAST, "&metric=requests-exposed-per-service"))
+    expect.check_sources(exposed.json()["sources"], {"exposed-request-logs": "ok"})
 
 
 def test_150_entries_in_a_nanosecond_where_100_can_be_had(start_loki, loki, shared):
@@ -162,7 +162,8 @@ def test_ranges_that_begin_and_end_inside_an_hour(start_loki, data):
     app, random_ = start_loki(), random.Random(5)
     for _ in range(30):
         first = T + random_.choice([0, HOUR, random_.randrange(3 * HOUR)])
-        last = first + random_.choice([random_.randrange(60 * SECOND), HOUR - 1, 2 * HOUR - 1, random_.randrange(3 * HOUR)])
+        last = first + random_.choice([random_.randrange(60 * SECOND), HOUR - 1, 2 * HOUR - 1,
+                                       random_.randrange(3 * HOUR)])
         data.check(app, first, last)
 
 

@@ -92,21 +92,23 @@ class Asked:
         self.time = self.form.get("time")
 
 
-class _Handler(http.server.BaseHTTPRequestHandler):
+class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
+    disable_nagle_algorithm = True  # headers and body go out apart
+
+    def read_form(self):
+        length = int(self.headers.get("Content-Length", "0"))
+        return urllib.parse.parse_qs(self.rfile.read(length).decode(), keep_blank_values=True)
 
     def do_POST(self):
-        length = int(self.headers.get("Content-Length", "0"))
-        form = urllib.parse.parse_qs(self.rfile.read(length).decode(), keep_blank_values=True)
-        asked = Asked(self, form)
+        asked = Asked(self, self.read_form())
         with self.server.lock:
             self.server.asked.append(asked)
-        self._reply(self.server.answer(asked))
+        self.reply(self.server.answer(asked))
 
     do_GET = do_POST
 
-    def _reply(self, reply):
+    def reply(self, reply):
         if isinstance(reply, Hold):
             with self.server.lock:
                 self.server.holds.add(reply)
@@ -148,7 +150,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
-class _Server(http.server.ThreadingHTTPServer):
+class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256
 
@@ -158,7 +160,7 @@ class _Server(http.server.ThreadingHTTPServer):
 
 class FakePrometheus:
     def __init__(self):
-        self.server = _Server(("127.0.0.1", 0), _Handler)
+        self.server = Server(("127.0.0.1", 0), Handler)
         self.server.lock = threading.Lock()
         self.server.asked = []
         self.server.holds = set()

@@ -1,7 +1,8 @@
 """What the answers must say, computed a second time: from the same bytes of the logs, in plain Python.
 
 Nothing here is shared with the program. Written from the rules for log lines: which lines count, when they were
-written, and how the answers add them up. Times are whole nanoseconds since 1970."""
+written, and how the answers add them up. Times are whole nanoseconds since 1970. Lines come as bytes of files, or as
+entries of Loki, which have a time and labels of their own."""
 import datetime
 import ipaddress
 import json
@@ -104,8 +105,9 @@ def _cut_runtime_prefix(line):
     return (None, line) if time is None else (time, line[match.end():])
 
 
-def _request(line, zone, services_namespace):
+def _request(line, zone, services_namespace, written=None):
     time, line = _cut_runtime_prefix(line)
+    time = time if written is None else written
     if not line.startswith(PREFIX):
         return None
     fields = [field.strip() for field in line[len(PREFIX):].split(b"|")]
@@ -131,8 +133,9 @@ def _request(line, zone, services_namespace):
     return Event(kind, service.decode(), time, text_of(fields[5]), namespace.decode(), text_of(fields[3]))
 
 
-def _exposed(line):
+def _exposed(line, written=None):
     time, line = _cut_runtime_prefix(line)
+    time = time if written is None else written
     if line.startswith(b"{"):
         try:
             entry = json.loads(line)
@@ -167,6 +170,36 @@ def read_requests(data, timezone="UTC", services_namespace="oscar-svc"):
 
 def read_exposed(data):
     return [event for event in map(_exposed, _lines(data)) if event]
+
+
+_COUNTRY_LABELS = ("geoip_country_code", "geoip_country_name", "country", "country_code")
+
+
+def _label_country(labels):
+    country = next((labels[name] for name in _COUNTRY_LABELS if labels.get(name)), "")
+    return "" if country == "unknown" else country
+
+
+def read_entries(entries, exposed_app="ingress-nginx"):
+    """The events of Loki's entries, (labels, time, line), that the templates ask for when nobody sets them. The same
+    line at the same time stands once in a stream, and once in each stream."""
+    events, seen = [], set()
+    for labels, time, line in entries:
+        key = (tuple(sorted(labels.items())), time, line)
+        if key in seen:
+            continue
+        seen.add(key)
+        if labels.get("app") == labels.get("namespace") == "oscar":
+            event = _request(line.encode(), datetime.timezone.utc, "oscar-svc", time)
+        elif labels.get("app") == labels.get("namespace") == exposed_app:
+            event = _exposed(line.encode(), time)
+        else:
+            continue
+        if event and event.kind != "exposed":
+            event.country = _label_country(labels)
+        if event:
+            events.append(event)
+    return events
 
 
 def between(events, start, end):

@@ -3,8 +3,8 @@
 
     bench.py [--markdown] [--lines N] FOLDER [NAME]
 
-FOLDER keeps the data. NAME: files, memory, rate or sockets alone. A bound that is missed is no failure; a figure that
-could not be taken is. --lines: a shorter log, to try the bench itself; the bounds are for 1,000,000.
+FOLDER keeps the data. NAME: auth, files, loki, memory, rate or sockets alone. A bound that is missed is no failure; a figure
+that could not be taken is. --lines: a shorter log, to try the bench itself; the bounds are for 1,000,000.
 """
 import argparse
 import datetime
@@ -13,13 +13,18 @@ import pathlib
 import sys
 import traceback
 
+import auth
 import files
+import loki
 import memory
 import rate
 import sockets
+from entries import entries
 from month import month
 
-GROUPS = {"files": files, "memory": memory, "rate": rate, "sockets": sockets}
+# What measures, and over which data.
+GROUPS = {"auth": (auth, month), "files": (files, month), "loki": (loki, entries), "memory": (memory, month),
+          "rate": (rate, month), "sockets": (sockets, month)}
 HEADING = ["figure", "measured", "compared with", "ratio", "bound", "met"]
 
 
@@ -32,11 +37,12 @@ def machine():
 
 def measure(names, lines, folder):
     """(rows, True when all could be taken)"""
-    rows, whole, data = [], True, month(folder, lines)
+    rows, whole = [], True
     for name in names:
         print(f"measuring: {name}", file=sys.stderr)
         try:
-            rows += GROUPS[name].figures(data)
+            group, data = GROUPS[name]
+            rows += group.figures(data(folder, lines))
         except Exception:  # pylint: disable=broad-except # the others can still be taken
             traceback.print_exc()
             whole = False

@@ -12,10 +12,22 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from harness.app import BINARY, App, Apps  # noqa: E402
 from harness.cgi import CgiApp  # noqa: E402
 from harness.fake_prometheus import FakePrometheus  # noqa: E402
+from harness.loki import REAL_URL, Loki  # noqa: E402
+from harness.lokidata import Data  # noqa: E402
 
 
 def pytest_report_header():
-    return f"program: {BINARY}"
+    loki = f"{REAL_URL}, behind the stand-in" if REAL_URL else "the stand-in (LOKI_TEST_URL names a real one)"
+    return [f"program: {BINARY}", f"Loki: {loki}"]
+
+
+def pytest_terminal_summary(terminalreporter):
+    alone = {report.nodeid for reports in terminalreporter.stats.values() for report in reports
+             if "standin" in getattr(report, "keywords", ())}
+    if REAL_URL and alone:
+        terminalreporter.write_line(f"{len(alone)} tests of Loki ran on the stand-in alone:")
+        for name in sorted(alone):
+            terminalreporter.write_line(f"    {name}")
 
 
 def pytest_sessionstart():
@@ -105,6 +117,31 @@ def shared_fake():
     server = FakePrometheus()
     yield server
     server.close()
+
+
+@pytest.fixture
+def loki(request):
+    """Loki's stand-in for one test; it passes on to a real one where there is one, unless the test is marked."""
+    server = Loki(real="" if request.node.get_closest_marker("standin") else REAL_URL)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def data(loki):
+    """What the test gives to it."""
+    return Data(loki)
+
+
+@pytest.fixture
+def start_loki(start, folder, loki):
+    """start_loki(settings) -> App that reads its requests from Loki, with no services."""
+    (folder / "no-services").mkdir()
+
+    def start_app(settings=None, **how):
+        return start({**loki.settings, "OSCAR_METRICS_SERVICES_DIR": folder / "no-services", **(settings or {})}, **how)
+
+    return start_app
 
 
 class ArchiveApp:

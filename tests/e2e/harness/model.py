@@ -1,11 +1,13 @@
 """What the answers must say, computed a second time: from the same bytes of the logs, in plain Python.
 
 Nothing here is shared with the program. Written from the rules for log lines: which lines count, when they were
-written, and how the answers add them up. Times are whole nanoseconds since 1970."""
+written, and how the answers add them up. Times are whole nanoseconds since 1970. Lines come as bytes of files, or as
+entries of Loki, which have a time and labels of their own."""
 import datetime
 import ipaddress
 import json
 import re
+import typing
 import zoneinfo
 
 SECOND = 1_000_000_000
@@ -103,8 +105,9 @@ def _cut_runtime_prefix(line):
     return (None, line) if time is None else (time, line[match.end():])
 
 
-def _request(line, zone, services_namespace):
+def _request(line, zone, services_namespace, written=None):
     time, line = _cut_runtime_prefix(line)
+    time = time if written is None else written
     if not line.startswith(PREFIX):
         return None
     fields = [field.strip() for field in line[len(PREFIX):].split(b"|")]
@@ -130,8 +133,9 @@ def _request(line, zone, services_namespace):
     return Event(kind, service.decode(), time, text_of(fields[5]), namespace.decode(), text_of(fields[3]))
 
 
-def _exposed(line):
+def _exposed(line, written=None):
     time, line = _cut_runtime_prefix(line)
+    time = time if written is None else written
     if line.startswith(b"{"):
         try:
             entry = json.loads(line)
@@ -166,6 +170,36 @@ def read_requests(data, timezone="UTC", services_namespace="oscar-svc"):
 
 def read_exposed(data):
     return [event for event in map(_exposed, _lines(data)) if event]
+
+
+_COUNTRY_LABELS = ("geoip_country_code", "geoip_country_name", "country", "country_code")
+
+
+def _label_country(labels):
+    country = next((labels[name] for name in _COUNTRY_LABELS if labels.get(name)), "")
+    return "" if country == "unknown" else country
+
+
+def read_entries(entries, exposed_app="ingress-nginx"):
+    """The events of Loki's entries, (labels, time, line), that the templates ask for when nobody sets them. The same
+    line at the same time stands once in a stream, and once in each stream."""
+    events, seen = [], set()
+    for labels, time, line in entries:
+        key = (tuple(sorted(labels.items())), time, line)
+        if key in seen:
+            continue
+        seen.add(key)
+        if labels.get("app") == labels.get("namespace") == "oscar":
+            event = _request(line.encode(), datetime.timezone.utc, "oscar-svc", time)
+        elif labels.get("app") == labels.get("namespace") == exposed_app:
+            event = _exposed(line.encode(), time)
+        else:
+            continue
+        if event and event.kind != "exposed":
+            event.country = _label_country(labels)
+        if event:
+            events.append(event)
+    return events
 
 
 def between(events, start, end):
@@ -209,6 +243,51 @@ def locate(events, networks):
             continue
         event.country = next((code for network, code in known if address in network), "")
     return events
+
+
+class Definition(typing.NamedTuple):
+    """A service that is deployed; `broken`: its definition cannot be read."""
+    name: str
+    namespace: str = "oscar-svc"
+    owner: str = ""
+    visibility: str = ""
+    allowed_users: tuple = ()
+    broken: bool = False
+
+
+def visible(definitions, user, owned=False):
+    """The definitions that an OIDC user may see; `owned`: their own alone."""
+    broken = {definition.name for definition in definitions if definition.broken}
+
+    def may_see(definition):
+        if definition.name in broken:
+            return False
+        if definition.owner == user:
+            return True
+        return not owned and (definition.visibility == "public" or
+                              definition.visibility == "restricted" and user in definition.allowed_users)
+
+    return [definition for definition in definitions if may_see(definition)]
+
+
+def _own_namespaces(definitions, user, shared):
+    """Those in which everything is the user's: what was deleted there was theirs, too."""
+    mine = set(visible(definitions, user, owned=True))
+    everywhere = {definition.namespace for definition in definitions} - {shared}
+    return {namespace for namespace in everywhere
+            if all(definition in mine for definition in definitions if definition.namespace == namespace)}
+
+
+def in_scope(events, definitions, user, owned=False, shared="oscar-svc"):
+    """The events that a report of an OIDC user's counts."""
+    seen = visible(definitions, user, owned)
+    there = {(definition.namespace, definition.name) for definition in seen}
+    hidden = {definition.name for definition in definitions if definition not in seen}
+    everywhere = {definition.name for definition in seen} - hidden
+    own = _own_namespaces(definitions, user, shared) if owned else set()
+    return [event for event in events
+            if (event.namespace in own or (event.namespace, event.service) in there if event.namespace
+                else event.service in everywhere)]
 
 
 def countries(events):

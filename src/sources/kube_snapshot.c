@@ -206,6 +206,15 @@ static void destroy(struct cache_value *value)
     free(snapshot);
 }
 
+/* Two of one uid cannot be told apart: they are parsed each time. */
+static void sort_entries(struct kube_entry *entries, size_t count)
+{
+    qsort(entries, count, sizeof(*entries), compare_entries);
+    for (size_t i = 1; i < count; i++)
+        if (text_equal(entries[i - 1].uid, entries[i].uid))
+            entries[i - 1].version = entries[i].version = (struct text){NULL, 0};
+}
+
 static void finish_entries(struct kube_draft *draft, struct kube_snapshot *snapshot)
 {
     struct inventory_draft lists = {.services = NULL};
@@ -230,7 +239,7 @@ static void finish_entries(struct kube_draft *draft, struct kube_snapshot *snaps
     if (draft->entry_count == 0)
         return;
     memcpy(snapshot->entries, draft->entries, draft->entry_count * sizeof(*draft->entries));
-    qsort(snapshot->entries, snapshot->entry_count, sizeof(*snapshot->entries), compare_entries);
+    sort_entries(snapshot->entries, snapshot->entry_count);
 }
 
 static int compare_namespaces(const void *a, const void *b)

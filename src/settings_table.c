@@ -43,7 +43,7 @@ const struct setting_row setting_rows[SETTING_COUNT] = {
                              .help = "HTTP Basic"},
     [PROMETHEUS_CA_FILE] = {"PROMETHEUS_CA_FILE", "", TYPE_TEXT,
                             .help = "certificates (PEM) to trust instead of the system's"},
-    [LOKI_URL] = {"LOKI_URL", "", TYPE_URL, .group = "Loki: requests (not read by this version)",
+    [LOKI_URL] = {"LOKI_URL", "", TYPE_URL, .group = "Loki: requests",
                   .help = "the server; empty: pods' logs"},
     [LOKI_QUERY] = {"LOKI_QUERY", "{namespace=\"{{namespace}}\", app=\"{{app}}\"} |~ \"/(job|run)/\"",
                     TYPE_TEXT, .help = "LogQL for requests, with {{namespace}}, {{app}}, {{service}}"},

@@ -16,8 +16,8 @@
 #include "util/memory.h"
 
 enum {
-    NUMBER_MAX_BYTES = JWKS_RSA_MOST_BITS / 8,
-    EXPONENT_MAX_BITS = 64, /* a larger one only costs time */
+    NUMBER_MAX_BYTES = JWKS_RSA_MOST_BITS / 8, /* a longer one is not read */
+    EXPONENT_MAX_BITS = 64,                    /* a larger one only costs time */
     COORDINATE_MAX_BYTES = 66,
     PEM_MAX_BYTES = 4096,
 };
@@ -61,21 +61,16 @@ static BIGNUM *read_number(struct json_object *key, const char *name)
     return number;
 }
 
-/* From the parts of a public key to a key that has passed OpenSSL's checks; NULL when it does not. */
+/* From the parts of a public key to a key; NULL when OpenSSL does not take them. */
 static EVP_PKEY *make_key(const char *type, OSSL_PARAM_BLD *builder)
 {
     OSSL_PARAM *parameters = OSSL_PARAM_BLD_to_param(builder);
-    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, type, NULL), *checking = NULL;
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, type, NULL);
     EVP_PKEY *key = NULL;
 
-    if (parameters && context && EVP_PKEY_fromdata_init(context) == 1 &&
-        EVP_PKEY_fromdata(context, &key, EVP_PKEY_PUBLIC_KEY, parameters) == 1)
-        checking = EVP_PKEY_CTX_new_from_pkey(NULL, key, NULL);
-    if (checking == NULL || EVP_PKEY_public_check(checking) != 1) {
-        EVP_PKEY_free(key);
+    if (parameters == NULL || context == NULL || EVP_PKEY_fromdata_init(context) != 1 ||
+        EVP_PKEY_fromdata(context, &key, EVP_PKEY_PUBLIC_KEY, parameters) != 1)
         key = NULL;
-    }
-    EVP_PKEY_CTX_free(checking);
     EVP_PKEY_CTX_free(context);
     OSSL_PARAM_free(parameters);
     return key;
@@ -86,8 +81,8 @@ static const char *read_rsa(struct json_object *json, struct key *out)
     BIGNUM *n = read_number(json, "n"), *e = read_number(json, "e");
     OSSL_PARAM_BLD *builder = OSSL_PARAM_BLD_new();
 
-    if (builder && n && e && BN_num_bits(n) >= JWKS_RSA_LEAST_BITS && BN_num_bits(n) <= JWKS_RSA_MOST_BITS &&
-        BN_is_odd(n) && BN_is_odd(e) && !BN_is_one(e) && BN_num_bits(e) <= EXPONENT_MAX_BITS &&
+    if (builder && n && e && BN_num_bits(n) >= JWKS_RSA_LEAST_BITS && BN_is_odd(n) && BN_is_odd(e) &&
+        !BN_is_one(e) && BN_num_bits(e) <= EXPONENT_MAX_BITS &&
         OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_N, n) == 1 &&
         OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_E, e) == 1)
         out->public = make_key("RSA", builder);

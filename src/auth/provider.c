@@ -72,12 +72,12 @@ struct providers *providers_new(void)
 
 void providers_free(struct providers *providers)
 {
-    struct row *row, *next;
+    struct row *next;
 
     if (providers == NULL)
         return;
-    LL_FOREACH_SAFE(providers->rows, row, next)
-    {
+    for (struct row *row = providers->rows; row; row = next) {
+        next = row->next;
         provider_release(row->state.provider);
         free(row->issuer);
         free(row);

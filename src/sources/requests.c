@@ -1,9 +1,9 @@
 /* One choice in one place. */
 #include "sources/requests.h"
 
-#include "log.h"
 #include "settings.h"
 #include "sources/logfiles.h"
+#include "sources/loki.h"
 #include "util/arena.h"
 
 static const char *source_name(const struct settings *settings, enum logline_kind kind)
@@ -27,6 +27,14 @@ bool requests_need_geoip(const struct settings *settings)
     return reads_files(settings) || !settings_text(settings, LOKI_URL)[0];
 }
 
+static void note_subdomains(const struct settings *settings, enum logline_kind kind,
+                            struct source_status *status)
+{
+    if (kind == LOGLINE_EXPOSED && settings_flag(settings, EXPOSED_SERVICES_USE_SUBDOMAIN_ROUTE))
+        status_note(status, STATUS_PARTIAL,
+                    "requests to host names of services are not counted by this version");
+}
+
 static struct job *start_files(const struct source_context *context, enum logline_kind kind,
                                struct usage *usage, struct source_status *status)
 {
@@ -40,22 +48,28 @@ static struct job *start_files(const struct source_context *context, enum loglin
         status_note_open(status, STATUS_MISSING, "not configured");
         return NULL;
     }
-    if (kind == LOGLINE_EXPOSED && settings_flag(settings, EXPOSED_SERVICES_USE_SUBDOMAIN_ROUTE))
-        status_note(status, STATUS_PARTIAL,
-                    "requests to host names of services are not counted by this version");
+    note_subdomains(settings, kind, status);
     return logfiles_start(context, settings_text(settings, setting), &rules, usage, status,
                           ARENA_NEW(context->arena, struct logfiles_tally));
+}
+
+static struct job *start_loki(const struct source_context *context, enum logline_kind kind,
+                              struct text service, struct usage *usage, struct source_status *status)
+{
+    note_subdomains(context->settings, kind, status);
+    return loki_start(context, kind, service, usage, status);
 }
 
 struct job *requests_start(const struct source_context *context, enum logline_kind kind, struct text service,
                            struct usage *usage, struct source_status *status)
 {
-    (void)service;
     status_init(status, context->arena, source_name(context->settings, kind));
     if (reads_files(context->settings))
         return start_files(context, kind, usage, status);
-    status_note(
-        status, STATUS_MISSING,
-        "not configured: set OSCAR_METRICS_LOG_FILES (this version reads neither Loki nor pods' logs)");
+    if (settings_text(context->settings, LOKI_URL)[0])
+        return start_loki(context, kind, service, usage, status);
+    status_note(status, STATUS_MISSING,
+                "not configured: set LOKI_URL or OSCAR_METRICS_LOG_FILES (this version does not read pods' "
+                "logs)");
     return NULL;
 }

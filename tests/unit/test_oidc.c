@@ -299,6 +299,13 @@ static void the_provider_lists_the_algorithms(void **state)
     assert_refused(&scene, check(&scene, make_token(scene.arena, scene.keys.rsa, "RS256", "e", claims)), 401,
                    "the signature is wrong, or the key is not for the token's algorithm");
     close_scene(&scene);
+
+    /* A key may be for one algorithm alone. */
+    scene = open_scene(state, &lasting);
+    set_keys(&scene, jwk_of(scene.arena, scene.keys.rsa, ",\"kid\":\"r\",\"alg\":\"PS256\""));
+    assert_refused(&scene, check(&scene, token_of(&scene, "u1")), 401,
+                   "the signature is wrong, or the key is not for the token's algorithm");
+    close_scene(&scene);
 }
 
 static void an_access_token_by_its_own_type_passes(void **state)

@@ -1,0 +1,388 @@
+/* The job: what is remembered is taken, hints are asked for, windows read what is left, and in the end the
+ * index is asked whether the range begins before the data. What is missing is said. */
+#include "sources/loki.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+#include "net/form.h"
+#include "settings.h"
+#include "sources/loki_job.h"
+#include "sources/template.h"
+#include "util/arena.h"
+#include "util/buf.h"
+#include "util/cache.h"
+#include "util/memory.h"
+
+enum {
+    STEP_MS = 5,
+    PATIENCE_MS = 15000,
+    PATIENCE_SHARE = 3, /* at most a third of the time for one answer */
+    NAME_MAX_BYTES = 1024 * 1024,
+    LESSONS_MS = 3600 * 1000,
+};
+
+/* Loki counts nanoseconds in 64 bits. */
+#define LATEST ((int64_t)9200000000 * LOKI_SECOND)
+
+/* What is asked where the service stands in the host's name. */
+#define SUBDOMAIN_QUERY "{namespace=\"{{namespace}}\", app=\"{{app}}\"}"
+
+/* ---- asking ---- */
+
+void loki_ask(struct loki *loki, const char *url, struct buf *form, int64_t from, int64_t to,
+              int64_t patience_ms, fetch_done *done, void *context)
+{
+    int64_t deadline = clock_ms() + patience_ms;
+    char number[24];
+
+    snprintf(number, sizeof(number), "%" PRId64, from);
+    form_add(form, "start", text_of(number));
+    snprintf(number, sizeof(number), "%" PRId64, to);
+    form_add(form, "end", text_of(number));
+    fetch_start(loki->context->fetcher,
+                &(struct fetch_request){
+                    .url = url,
+                    .access = &loki->access,
+                    .body = buf_text(form),
+                    .max_bytes = LOKI_ANSWER_MAX_BYTES,
+                    .deadline = deadline < loki->context->deadline ? deadline : loki->context->deadline},
+                done, context);
+}
+
+void loki_give_up(struct loki *loki, const char *format, ...)
+{
+    char note[512];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(note, sizeof(note), format, args);
+    va_end(args);
+    status_note(loki->status, STATUS_PARTIAL, "%s", note);
+    loki->given_up = true;
+}
+
+/* ---- what the server taught ---- */
+
+struct lessons {
+    struct cache_value value;
+    int64_t born, limit, length;
+};
+
+static void destroy_lessons(struct cache_value *value)
+{
+    free(value);
+}
+
+void loki_keep_lessons(struct loki *loki)
+{
+    struct cache *cache = loki->context->remembered;
+    struct lessons *lessons;
+
+    if (cache == NULL)
+        return;
+    lessons = memory_new(1, sizeof(*lessons));
+    cache_value_init(&lessons->value, sizeof(*lessons), destroy_lessons);
+    lessons->born = clock_ms();
+    lessons->limit = loki->plan.limit;
+    lessons->length = loki->plan.length;
+    cache_put(cache, loki->server, &lessons->value, lessons->born);
+    cache_value_release(&lessons->value);
+}
+
+static void init_plan(struct loki *loki)
+{
+    struct cache *cache = loki->context->remembered;
+    struct lessons *lessons = cache ? (struct lessons *)cache_get(cache, loki->server) : NULL;
+    bool known = lessons && clock_ms() - lessons->born <= LESSONS_MS;
+    int64_t first = loki->from / LOKI_HOUR, last = (loki->to - 1) / LOKI_HOUR,
+            now = instant_hour(loki->context->now);
+    size_t hours;
+
+    /* The future has no hints. */
+    if (last > now)
+        last = now > first ? now : first;
+    hours = (size_t)(last - first + 1);
+    loki_plan_init(&loki->plan, known ? lessons->limit : LOKI_LIMIT, known ? lessons->length : LOKI_LENGTH,
+                   first, hours, ARENA_ARRAY(loki->context->arena, hours, float));
+    cache_value_release((struct cache_value *)lessons);
+}
+
+/* ---- what is said at the end ---- */
+
+/* Lines of the executions' logger that do not count, for the operator. Those of others and other paths are
+ * everyday. */
+static void log_uncounted(const struct loki *loki)
+{
+    static const enum logline_result odd[] = {LOGLINE_FIELDS, LOGLINE_NAMESPACE, LOGLINE_SERVICE,
+                                              LOGLINE_TIME};
+    enum { ODD = sizeof(odd) / sizeof(odd[0]) };
+    char counts[ODD][24];
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < ODD; i++) {
+        snprintf(counts[i], sizeof(counts[i]), "%" PRIu64, loki->results[odd[i]]);
+        sum += loki->results[odd[i]];
+    }
+    if (sum > 0 && loki->context->remembered)
+        log_event(LOG_INFO, "lines that do not count", "source", loki->status->name,
+                  logline_result_name(odd[0]), counts[0], logline_result_name(odd[1]), counts[1],
+                  logline_result_name(odd[2]), counts[2], logline_result_name(odd[3]), counts[3], NULL);
+}
+
+static const char *time_text(const struct loki *loki, int64_t time)
+{
+    char text[TIMESTAMP_SIZE];
+
+    instant_format_seconds((struct instant){time / LOKI_SECOND, 0}, text);
+    return arena_format(loki->context->arena, "%s", text);
+}
+
+static void note_how_far(struct loki *loki, bool deadline)
+{
+    size_t count = ledger_count(loki->ledger), complete = ledger_complete(loki->ledger);
+    const char *before = deadline ? "deadline passed: " : "";
+
+    if (deadline && loki->trouble)
+        status_note(loki->status, STATUS_PARTIAL, "Loki: %s", loki->trouble);
+    if (ledger_is_full(loki->ledger))
+        status_note(loki->status, STATUS_PARTIAL, "memory limit reached (OSCAR_METRICS_MEMORY)");
+    else if (complete == count || (complete == 0 && loki->given_up))
+        return;
+    else if (ledger_reach(loki->ledger) > loki->from)
+        status_note(loki->status, STATUS_PARTIAL, "%scomplete up to %s, %zu of %zu hours read", before,
+                    time_text(loki, ledger_reach(loki->ledger)), complete, count);
+    else
+        status_note(loki->status, STATUS_PARTIAL, "%s%zu of %zu hours read", before, complete, count);
+}
+
+static void note_date(struct loki *loki)
+{
+    int64_t first;
+
+    if (!loki->begins)
+        return;
+    if (loki_first(loki, &first))
+        status_note(loki->status, STATUS_PARTIAL, "Loki has no data before %s", time_text(loki, first));
+    else
+        status_note(loki->status, STATUS_PARTIAL, "Loki has no data of %s up to %s", loki->selector,
+                    time_text(loki, loki->to));
+}
+
+/* Everything is settled: what still comes is not looked at. */
+static void settle(struct loki *loki, bool deadline)
+{
+    struct instant read_at;
+
+    loki->settled = true;
+    loki->phase = LOKI_DONE;
+    loki_hints_drop(loki);
+    ledger_close(loki->ledger, true);
+    if (loki->context->claims)
+        claims_unlisten(loki->context->claims, &loki->listener);
+    note_how_far(loki, deadline);
+    note_date(loki);
+    if (ledger_read_at(loki->ledger, &read_at))
+        status_read_at(loki->status, read_at);
+    else if (loki->status->level != STATUS_OK)
+        loki->status->level = STATUS_MISSING;
+    log_uncounted(loki);
+}
+
+/* ---- the job ---- */
+
+static void look(struct loki *loki)
+{
+    if (!ledger_look(loki->ledger, clock_ms() + STEP_MS))
+        loki->phase = LOKI_HINTING;
+}
+
+/* True when there is nothing left to read, or no use in it. */
+static bool read_on(struct loki *loki)
+{
+    if (!loki->given_up && !ledger_is_full(loki->ledger))
+        loki_windows_start(loki);
+    if (loki->running > 0)
+        return false;
+    return loki->given_up || ledger_is_full(loki->ledger) ||
+           ledger_complete(loki->ledger) == ledger_count(loki->ledger);
+}
+
+static enum job_state step(struct job *job)
+{
+    struct loki *loki = (struct loki *)job;
+
+    job->wake_at = 0;
+    switch (loki->phase) {
+    case LOKI_LOOKING:
+        look(loki);
+        return JOB_READY;
+    case LOKI_HINTING:
+        if (!loki_hints(loki))
+            return JOB_WAITING;
+        loki->phase = LOKI_READING;
+        return JOB_READY;
+    case LOKI_READING:
+        if (!read_on(loki))
+            return JOB_WAITING;
+        loki->phase = LOKI_DATING;
+        return JOB_READY;
+    case LOKI_DATING:
+        if (!loki->given_up && !ledger_is_full(loki->ledger) && !loki_date(loki))
+            return JOB_WAITING;
+        settle(loki, false);
+        return JOB_DONE;
+    case LOKI_DONE:
+        break;
+    }
+    return JOB_DONE;
+}
+
+static void stop(struct job *job, enum job_stop why)
+{
+    settle((struct loki *)job, why == JOB_DEADLINE);
+}
+
+static void wake(void *context)
+{
+    struct loki *loki = context;
+
+    atomic_store(&loki->woken, true);
+    fetcher_wake(loki->context->fetcher);
+}
+
+/* ---- the beginning ---- */
+
+static const char *fill_query(struct loki *loki, struct text service, const char **why)
+{
+    const struct settings *settings = loki->context->settings;
+    bool exposed = loki->rules.kind == LOGLINE_EXPOSED;
+    const char *template = settings_text(settings, exposed ? LOKI_EXPOSED_QUERY : LOKI_QUERY);
+    struct template_value values[] = {
+        {.name = "{{namespace}}",
+         .text = text_of(settings_text(settings, exposed ? LOKI_EXPOSED_NAMESPACE : OSCAR_NAMESPACE))},
+        {.name = "{{app}}",
+         .text = exposed ? text_of(settings_text(settings, LOKI_EXPOSED_APP)) : TEXT_LITERAL("oscar")},
+        {.name = "{{service}}", .text = service}};
+
+    if (service.length == 0) {
+        values[2].tail = ".*";
+        values[2].no_exact = "the query template matches one service exactly (\"=\") and cannot ask for all";
+    }
+    if (exposed && settings_flag(settings, EXPOSED_SERVICES_USE_SUBDOMAIN_ROUTE) &&
+        strcmp(settings_origin(settings, LOKI_EXPOSED_QUERY), "default") == 0)
+        template = SUBDOMAIN_QUERY;
+    return template_fill(loki->context->arena, template, values, sizeof(values) / sizeof(values[0]), why);
+}
+
+static const char *url_of(const struct loki *loki, const char *path)
+{
+    struct text url = text_of(settings_text(loki->context->settings, LOKI_URL));
+
+    while (url.length > 0 && url.data[url.length - 1] == '/')
+        url.length--;
+    return arena_format(loki->context->arena, "%.*s/loki/api/v1/%s", (int)url.length, url.data, path);
+}
+
+/* Several strings as one, each with its end. */
+static struct text join(struct arena *arena, const char *const *strings)
+{
+    struct buf all;
+    struct text out;
+
+    buf_init(&all, NAME_MAX_BYTES);
+    for (; *strings; strings++)
+        buf_add(&all, (struct text){*strings, strlen(*strings) + 1});
+    out = arena_text(arena, buf_text(&all));
+    buf_free(&all);
+    return out;
+}
+
+static void prepare(struct loki *loki)
+{
+    const struct settings *settings = loki->context->settings;
+    const char *tenant = settings_text(settings, LOKI_TENANT);
+    const char *const server[] = {"loki", url_of(loki, ""), tenant, NULL};
+    const char *const name[] = {"loki",
+                                loki->rules.kind == LOGLINE_EXPOSED ? "exposed" : "requests",
+                                url_of(loki, ""),
+                                tenant,
+                                loki->query,
+                                loki->rules.services_namespace,
+                                settings_text(settings, OSCAR_METRICS_LOG_TIMEZONE),
+                                NULL};
+
+    loki->server = join(loki->context->arena, server);
+    loki->name = join(loki->context->arena, name);
+    loki->range_url = url_of(loki, "query_range");
+    loki->stats_url = url_of(loki, "index/stats");
+    loki->volume_url = url_of(loki, "index/volume_range");
+    loki->selector = loki_selector(loki->context->arena, loki->query);
+    loki->access = (struct fetch_access){.token = settings_text(settings, LOKI_TOKEN),
+                                         .username = settings_text(settings, LOKI_USERNAME),
+                                         .password = settings_text(settings, LOKI_PASSWORD),
+                                         .ca_file = settings_text(settings, LOKI_CA_FILE),
+                                         .tenant = tenant};
+    loki->patience_ms = (loki->context->deadline - clock_ms()) / PATIENCE_SHARE;
+    if (loki->patience_ms > PATIENCE_MS)
+        loki->patience_ms = PATIENCE_MS;
+}
+
+static int64_t nanoseconds(struct instant time)
+{
+    if (time.seconds < LOKI_EARLIEST / LOKI_SECOND)
+        return LOKI_EARLIEST;
+    if (time.seconds >= LATEST / LOKI_SECOND)
+        return LATEST;
+    return time.seconds * LOKI_SECOND + time.nanoseconds;
+}
+
+static void open_ledger(struct loki *loki, struct usage *usage)
+{
+    const struct source_context *context = loki->context;
+    const struct ledger_memory memory = {
+        .cache = context->remembered,
+        .claims = context->claims,
+        .name = loki->name,
+        .max_bytes = (size_t)settings_number(context->settings, OSCAR_METRICS_MEMORY),
+        .settle_ms = settings_number(context->settings, OSCAR_METRICS_SETTLE),
+        .fresh_after = context->fresh_after,
+        .now = context->now};
+
+    loki->ledger = ledger_open(context->arena, &memory, loki->from, loki->to, usage);
+    loki->listener = (struct claims_listener){.wake = wake, .context = loki};
+    if (context->claims)
+        claims_listen(context->claims, &loki->listener);
+}
+
+struct job *loki_start(const struct source_context *context, enum logline_kind kind, struct text service,
+                       struct usage *usage, struct source_status *status)
+{
+    static const struct job_ops ops = {step, stop};
+    struct loki *loki = ARENA_NEW(context->arena, struct loki);
+    const char *why;
+
+    loki->job.ops = &ops;
+    loki->context = context;
+    loki->status = status;
+    loki->from = nanoseconds(context->start);
+    loki->to = nanoseconds(context->end) + 1;
+    loki->rules = (struct logline_rules){.kind = kind,
+                                         .services_namespace =
+                                             settings_text(context->settings, OSCAR_SERVICES_NAMESPACE),
+                                         .times = &loki->times};
+    loki->query = fill_query(loki, service, &why);
+    if (loki->query == NULL) {
+        status_note(status, STATUS_MISSING, "%s", why);
+        return NULL;
+    }
+    prepare(loki);
+    open_ledger(loki, usage);
+    init_plan(loki);
+    loki_windows_init(loki, (size_t)settings_number(context->settings, LOKI_PARALLEL));
+    return &loki->job;
+}

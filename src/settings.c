@@ -104,10 +104,8 @@ static bool is_choice(const char *choices, const char *value)
     return false;
 }
 
-static bool is_url(const char *value)
+static bool is_url(struct text rest)
 {
-    struct text rest = text_of(value);
-
     if (text_starts(rest, "http://"))
         rest = text_skip(rest, 7);
     else if (text_starts(rest, "https://"))
@@ -118,6 +116,16 @@ static bool is_url(const char *value)
         if ((unsigned char)rest.data[i] <= ' ' || rest.data[i] == 0x7f)
             return false;
     return rest.length > 0 && rest.data[0] != '/';
+}
+
+static bool are_urls(struct text list)
+{
+    struct text piece;
+
+    while (text_next(&list, &piece))
+        if (!is_url(piece))
+            return false;
+    return true;
 }
 
 static bool is_listen(const char *value)
@@ -149,10 +157,12 @@ static const char *check(const struct setting_row *row, const char *value, int64
     case TYPE_SIZE:
         return parse_number(text, size_units, number) ? NULL : "is not a size such as 64MiB";
     case TYPE_URL:
-        if (is_url(value) || (text.length == 0 && row->initial[0] == '\0') ||
+        if (is_url(text) || (text.length == 0 && row->initial[0] == '\0') ||
             ((row->flags & SETTING_NONE_ALLOWED) && text_is(text, "none")))
             return NULL;
         return "is not an http or https URL";
+    case TYPE_URLS:
+        return are_urls(text) ? NULL : "is not a comma-separated list of http or https URLs";
     case TYPE_CHOICE:
         return is_choice(row->choices, value) ? NULL : "is not one of its words (see --help)";
     case TYPE_ZONE:

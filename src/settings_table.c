@@ -17,10 +17,14 @@ const struct setting_row setting_rows[SETTING_COUNT] = {
     [OSCAR_SERVICES_NAMESPACE] = {"OSCAR_SERVICES_NAMESPACE", "oscar-svc", TYPE_NAME,
                                   .help =
                                       "where services run; those of single owners begin with it and \"-\""},
-    [OIDC_ENABLE] = {"OIDC_ENABLE", "false", TYPE_FLAG, .group = "OIDC users",
-                     .help = "users with a token of an OpenID provider (not in this version: they get 401)"},
-    [OIDC_ISSUERS] = {"OIDC_ISSUERS", "", TYPE_TEXT, .help = "issuers, comma-separated"},
-    [OIDC_GROUPS] = {"OIDC_GROUPS", "", TYPE_TEXT, .help = "groups that get in, comma-separated"},
+    [OIDC_ENABLE] =
+        {"OIDC_ENABLE", "false", TYPE_FLAG, .group = "OIDC users",
+         .help = "users with a token of an OpenID provider see what is visible to them; false: they get 401"},
+    [OIDC_ISSUERS] = {"OIDC_ISSUERS", "", TYPE_URLS,
+                      .help = "the providers whose tokens are accepted: issuers, comma-separated, byte for "
+                              "byte as the tokens have them"},
+    [OIDC_GROUPS] = {"OIDC_GROUPS", "", TYPE_TEXT,
+                     .help = "groups that get in, comma-separated; empty: nobody does"},
     [PROMETHEUS_URL] = {"PROMETHEUS_URL", "http://prometheus-server.monitoring.svc.cluster.local", TYPE_URL,
                         SETTING_NONE_ALLOWED, .group = "Prometheus: CPU and GPU hours",
                         .help = "the server; \"none\": no hours are wanted"},

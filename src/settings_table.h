@@ -14,6 +14,7 @@ enum setting_type {
     TYPE_DURATION, /* 50s 15m 24h 400d; kept in milliseconds */
     TYPE_SIZE,     /* bytes, or 64KiB, 64MiB, 2GiB */
     TYPE_URL,      /* http or https; empty where the start is empty */
+    TYPE_URLS,     /* comma-separated; may be empty */
     TYPE_CHOICE,   /* one of the words of `choices` */
     TYPE_ZONE,     /* an IANA time zone of this machine */
     TYPE_NAME,     /* a Kubernetes name */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "auth/basic.h"
+#include "auth/oidc.h"
 #include "util/text.h"
 
 static const char basic_challenge[] = "Basic realm=\"Authorization Required\"";
@@ -21,8 +22,7 @@ static enum auth_result check_basic(const struct auth_context *context, struct t
 static enum auth_result check_bearer(const struct auth_context *context, struct text credentials,
                                      struct identity *identity, struct auth_refusal *refusal)
 {
-    (void)context, (void)credentials, (void)identity, (void)refusal;
-    return AUTH_REFUSED;
+    return oidc_check(context, credentials, identity, refusal);
 }
 
 /* A scheme that refuses has its refusal before it: it changes what is different. */

@@ -19,7 +19,7 @@ struct auth_context {
     const struct settings *settings;
     struct arena *arena;     /* the request's */
     struct fetcher *fetcher; /* the worker's */
-    struct oidc *oidc;       /* what workers share of providers and tokens; NULL: nothing is remembered */
+    struct oidc *oidc;       /* what workers share of providers and tokens */
     int client;              /* the client's connection, watched for its going away; -1: there is none */
     bool may_wait;           /* for a provider; else AUTH_WOULD_WAIT */
     struct instant now;      /* when the request came */

@@ -1,6 +1,7 @@
 /* Opened once, before workers; closed after them. */
 #include "http/server.h"
 
+#include "auth/oidc.h"
 #include "net/fetch.h"
 #include "settings.h"
 #include "sources/geoip.h"
@@ -13,7 +14,7 @@ void server_open(struct server *server, struct settings *settings, bool remember
 {
     server->settings = settings_store_new(settings_hold(settings), settings_environment, NULL);
     server->fetch = fetch_shared_new();
-    server->oidc = NULL;
+    server->oidc = oidc_new(NULL);
     server->geoip = geoip_store_new(settings_text(settings, GEOIP_DATABASE));
     server->remembered =
         remembers ? cache_new((size_t)settings_number(settings, OSCAR_METRICS_MEMORY), REMEMBERED_MS) : NULL;
@@ -26,6 +27,7 @@ void server_close(struct server *server)
 {
     claims_free(server->claims);
     cache_free(server->remembered);
+    oidc_free(server->oidc);
     geoip_store_free(server->geoip);
     fetch_shared_free(server->fetch);
     settings_store_free(server->settings);

@@ -99,16 +99,21 @@ static void free_tables(struct usage *usage)
     usage->key_slots = usage->string_slots = (struct slots){0};
 }
 
-void usage_free(struct usage *usage)
+static void free_contents(struct usage *usage)
 {
-    if (usage == NULL)
-        return;
     free_tables(usage);
     free(usage->rows);
     free(usage->keys);
     free(usage->key_hash);
     free(usage->bytes);
     free(usage->string_end);
+}
+
+void usage_free(struct usage *usage)
+{
+    if (usage == NULL)
+        return;
+    free_contents(usage);
     free(usage);
 }
 
@@ -532,6 +537,39 @@ bool usage_merge(struct usage *usage, const struct usage *from, int64_t first, i
     free(merge.string);
     free(merge.key);
     return fits_all;
+}
+
+static void *copy_of(const void *from, size_t count, size_t size)
+{
+    return count > 0 ? memcpy(memory_grow(NULL, count, size), from, count * size) : NULL;
+}
+
+bool usage_copy(struct usage *usage, const struct usage *from)
+{
+    size_t slots = FIRST_SLOTS, max_bytes = usage->max_bytes;
+
+    while (slots < 2 * from->string_count)
+        slots *= 2;
+    if (usage->row_count > 0 || usage->string_count > 1 ||
+        !fits(usage, usage_bytes(from) + slots * sizeof(struct slot) +
+                         (from->row_count + from->key_count) * sizeof(uint32_t)))
+        return false;
+    free_contents(usage);
+    *usage = *from;
+    usage->max_bytes = max_bytes;
+    usage->rows = copy_of(from->rows, from->row_count, sizeof(*usage->rows));
+    usage->row_before = memory_new(from->row_capacity, sizeof(*usage->row_before));
+    usage->keys = copy_of(from->keys, from->key_count, sizeof(*usage->keys));
+    usage->key_hash = copy_of(from->key_hash, from->key_count, sizeof(*usage->key_hash));
+    usage->last_row = memory_new(from->key_capacity, sizeof(*usage->last_row));
+    usage->bytes = copy_of(from->bytes, from->byte_count, 1);
+    usage->string_end = copy_of(from->string_end, from->string_count, sizeof(*usage->string_end));
+    slots_init(&usage->key_slots, FIRST_SLOTS);
+    slots_init(&usage->string_slots, slots);
+    buf_init(&usage->repaired, max_bytes);
+    for (uint32_t i = 1; i < usage->string_count; i++)
+        slots_put(&usage->string_slots, (uint32_t)hash_text(usage->seed, string_of(usage, i)), i);
+    return true;
 }
 
 /* ---- reading ---- */

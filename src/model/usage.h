@@ -50,6 +50,11 @@ enum usage_hours { USAGE_WITH_HOURS, USAGE_WITHOUT_HOURS /* all rows are added u
 bool usage_merge(struct usage *usage, const struct usage *from, int64_t first, int64_t last,
                  enum usage_hours hours) __attribute__((warn_unused_result));
 
+/* Makes an empty usage a copy of a sealed one whose rows all have hour 0, without searching: a key that is
+ * added later may get another row. False when it is not empty, or that would go over the cap: nothing has
+ * happened. */
+bool usage_copy(struct usage *usage, const struct usage *from) __attribute__((warn_unused_result));
+
 /* No usage_add() and no usage_merge() into it will follow: gives back what only they need. From then on it
  * may be read by several threads. */
 void usage_seal(struct usage *usage);

@@ -3,17 +3,15 @@
 
 #include <inttypes.h>
 
+#include "net/client.h"
 #include "net/fetch.h"
 #include "report/report.h"
 #include "settings.h"
 #include "sources/geoip.h"
 #include "sources/requests.h"
 #include "util/arena.h"
-#include "util/peer.h"
 
-/* How long at most until a client is looked after whose connection cannot be waited on (it sent more than we
- * read). */
-enum { LOOK_MS = 200, WAIT_MS = 1000 };
+enum { WAIT_MS = 1000 };
 
 enum { JOBS_MAX = SOURCE_COUNT };
 
@@ -143,22 +141,16 @@ static bool run(const struct source_context *context, struct jobs *jobs, int cli
     enum job_state state;
 
     while ((state = step_all(jobs)) != JOB_DONE) {
-        enum peer_state seen = peer_look(client);
-        int wait = patience(context, jobs);
-
         if (context->progress)
             tell_progress(context->progress, jobs);
-        if (seen == PEER_GONE) {
-            stop_all(context, jobs, JOB_GONE);
-            return false;
-        }
         if (clock_ms() >= context->deadline) {
             stop_all(context, jobs, JOB_DEADLINE);
             return true;
         }
-        if (seen == PEER_SENDS && wait > LOOK_MS)
-            wait = LOOK_MS;
-        fetcher_wait(context->fetcher, seen == PEER_QUIET ? client : -1, state == JOB_READY ? 0 : wait);
+        if (!client_wait(context->fetcher, client, state == JOB_READY ? 0 : patience(context, jobs))) {
+            stop_all(context, jobs, JOB_GONE);
+            return false;
+        }
     }
     return true;
 }

@@ -7,7 +7,7 @@
 #include "report/scope.h"
 #include "util/arena.h"
 
-enum { NO_ITEM = -1 };
+enum { NO_ITEM = -1, DIGIT_BITS = 11, DIGITS = 1 << DIGIT_BITS };
 
 /* One (item, member) pair: a user or a country of an item. */
 struct pair {
@@ -39,13 +39,6 @@ uint64_t view_executions(const struct view_item *item)
 static int compare_texts(const void *a, const void *b)
 {
     return text_compare(*(const struct text *)a, *(const struct text *)b);
-}
-
-static int compare_pairs(const void *a, const void *b)
-{
-    uint64_t x = ((const struct pair *)a)->key, y = ((const struct pair *)b)->key;
-
-    return (x > y) - (x < y);
 }
 
 static int compare_items(const void *a, const void *b)
@@ -109,12 +102,43 @@ static void add_row(struct pass *pass, size_t item, const struct usage_row *row)
         add_pair(&pass->countries, item, pass->rank[row->country], row->count);
 }
 
+/* By digits, the lowest first: some three passes, where comparing takes seventeen. */
+static void sort(struct arena *arena, struct pairs *pairs)
+{
+    struct pair *other = ARENA_ARRAY(arena, pairs->count, struct pair);
+    size_t *place = ARENA_ARRAY(arena, DIGITS, size_t);
+    uint64_t differ = 0;
+
+    for (size_t i = 1; i < pairs->count; i++)
+        differ |= pairs->pair[i].key ^ pairs->pair[0].key;
+    for (unsigned shift = 0; shift < 64; shift += DIGIT_BITS) {
+        struct pair *from = pairs->pair;
+        size_t before = 0;
+
+        if ((differ >> shift) % DIGITS == 0)
+            continue;
+        memset(place, 0, DIGITS * sizeof(*place));
+        for (size_t i = 0; i < pairs->count; i++)
+            place[(from[i].key >> shift) % DIGITS]++;
+        for (size_t i = 0; i < DIGITS; i++) {
+            size_t here = place[i];
+
+            place[i] = before;
+            before += here;
+        }
+        for (size_t i = 0; i < pairs->count; i++)
+            other[place[(from[i].key >> shift) % DIGITS]++] = from[i];
+        pairs->pair = other;
+        other = from;
+    }
+}
+
 /* Sorts, and adds up the pairs with one key. */
-static void unite(struct pairs *pairs)
+static void unite(struct arena *arena, struct pairs *pairs)
 {
     size_t out = 0;
 
-    qsort(pairs->pair, pairs->count, sizeof(*pairs->pair), compare_pairs);
+    sort(arena, pairs);
     for (size_t i = 0; i < pairs->count; i++) {
         if (out > 0 && pairs->pair[out - 1].key == pairs->pair[i].key)
             pairs->pair[out - 1].count += pairs->pair[i].count;
@@ -153,8 +177,8 @@ static void hand_out_countries(struct pass *pass)
 
 static void finish(struct pass *pass)
 {
-    unite(&pass->users);
-    unite(&pass->countries);
+    unite(pass->arena, &pass->users);
+    unite(pass->arena, &pass->countries);
     hand_out_users(pass);
     hand_out_countries(pass);
 }

@@ -70,6 +70,12 @@ static struct text string_of(struct json_object *object, const char *name)
     return text;
 }
 
+/* A name in a note. */
+static const char *words_of(struct arena *arena, struct text name)
+{
+    return name.length > 0 ? note_words(arena, name, NAME_IN_NOTES) : "?";
+}
+
 static struct text copy_text(struct arena *arena, struct text text)
 {
     return text.length > 0 ? arena_text(arena, text) : (struct text){NULL, 0};
@@ -105,6 +111,7 @@ static void add_entry(struct kube_draft *draft, const struct kube_entry *entry)
         .version = copy_text(draft->arena, entry->version),
         .service = copy_service(draft->arena, &entry->service),
         .why = entry->why ? arena_string(draft->arena, text_of(entry->why)) : NULL,
+        .stated = copy_text(draft->arena, entry->stated),
     };
 }
 
@@ -142,9 +149,10 @@ static void parse(struct kube_draft *draft, struct json_object *item, struct kub
         entry->why = "no function_config.yaml in it";
     else if (definition_parse(draft->scratch, yaml, &entry->service, &entry->why))
         entry->why = NULL;
-    if (entry->why)
+    if (entry->why) {
+        entry->stated = entry->service.name;
         entry->service = (struct service){.name = name, .namespace = entry->service.namespace};
-    else if (entry->service.owner_name.length == 0)
+    } else if (entry->service.owner_name.length == 0)
         entry->service.owner_name = string_of(json_member(metadata, "labels"), "owner_name");
 }
 
@@ -179,7 +187,7 @@ void kube_draft_take_namespace(struct kube_draft *draft, struct json_object *ite
     if (!text_is_dns_name(found.namespace) || found.owner.length == 0 ||
         found.owner.length > MAX_OWNER_BYTES) {
         status_note(&draft->status, STATUS_PARTIAL, "namespace %s: whose it is cannot be read",
-                    note_words(draft->arena, found.namespace, NAME_IN_NOTES));
+                    words_of(draft->arena, found.namespace));
         return;
     }
     if (draft->namespace_count == draft->namespace_capacity) {
@@ -198,6 +206,15 @@ static void destroy(struct cache_value *value)
     free(snapshot);
 }
 
+/* Two of one uid cannot be told apart: they are parsed each time. */
+static void sort_entries(struct kube_entry *entries, size_t count)
+{
+    qsort(entries, count, sizeof(*entries), compare_entries);
+    for (size_t i = 1; i < count; i++)
+        if (text_equal(entries[i - 1].uid, entries[i].uid))
+            entries[i - 1].version = entries[i].version = (struct text){NULL, 0};
+}
+
 static void finish_entries(struct kube_draft *draft, struct kube_snapshot *snapshot)
 {
     struct inventory_draft lists = {.services = NULL};
@@ -210,9 +227,11 @@ static void finish_entries(struct kube_draft *draft, struct kube_snapshot *snaps
             continue;
         }
         status_note(&snapshot->inventory.status, STATUS_PARTIAL, "%s/%s: %s",
-                    note_words(snapshot->arena, entry->service.namespace, NAME_IN_NOTES),
-                    note_words(snapshot->arena, entry->service.name, NAME_IN_NOTES), entry->why);
+                    words_of(snapshot->arena, entry->service.namespace),
+                    words_of(snapshot->arena, entry->service.name), entry->why);
         inventory_draft_break(&lists, entry->service.namespace, entry->service.name);
+        if (entry->stated.length > 0)
+            inventory_draft_break(&lists, entry->service.namespace, entry->stated);
     }
     inventory_draft_finish(&lists, snapshot->arena, &snapshot->inventory);
     snapshot->entries = ARENA_ARRAY(snapshot->arena, draft->entry_count, struct kube_entry);
@@ -220,7 +239,7 @@ static void finish_entries(struct kube_draft *draft, struct kube_snapshot *snaps
     if (draft->entry_count == 0)
         return;
     memcpy(snapshot->entries, draft->entries, draft->entry_count * sizeof(*draft->entries));
-    qsort(snapshot->entries, snapshot->entry_count, sizeof(*snapshot->entries), compare_entries);
+    sort_entries(snapshot->entries, snapshot->entry_count);
 }
 
 static int compare_namespaces(const void *a, const void *b)

@@ -15,6 +15,7 @@ struct kube_entry {
     struct text uid, version; /* of another uid or version the definition is parsed again */
     struct service service;   /* of a broken one only name (by which it is hidden) and namespace are of use */
     const char *why;          /* it is broken; NULL: it is not */
+    struct text stated;       /* the name that a broken one states, if it came to that: hidden, too */
 };
 
 struct kube_snapshot {

@@ -3,6 +3,7 @@
 #include "sources/ledger.h"
 
 #include <stdlib.h>
+#include <sys/random.h>
 
 #include "model/usage.h"
 #include "util/arena.h"
@@ -11,15 +12,30 @@
 #include "util/claims.h"
 #include "util/memory.h"
 
-enum { TOGETHER_MS = 5000, LOOK_AT_ONCE = 16, NAME_MAX_BYTES = 1024 * 1024 };
+enum {
+    TOGETHER_MS = 5000,
+    LOOK_AT_ONCE = 16,
+    NAME_MAX_BYTES = 1024 * 1024,
+    SUM_ROWS = 16 * 1024, /* fewer are added up each time */
+};
 
 struct block {
     struct cache_value value;
+    uint64_t id;         /* by chance: no two are the same; 0: none */
     struct usage *usage; /* sealed; NULL: no rows */
     struct ledger_moment asked;
     bool settled;
     bool has_first;
     int64_t first; /* of all entries */
+};
+
+/* What many blocks come to: a report over a month need not add them up again. Good as long as it is the same
+ * blocks that are remembered. */
+struct sum {
+    struct cache_value value;
+    struct usage *usage; /* sealed, under hour 0 */
+    size_t count;
+    uint64_t ids[];
 };
 
 enum piece_state { PIECE_WANTED, PIECE_OURS, PIECE_COMPLETE };
@@ -29,6 +45,7 @@ struct piece {
     enum piece_state state;
     bool spoiled, has_first;
     int64_t first;
+    struct block *found; /* held: remembered, and not added yet */
     /* While it is ours: */
     struct claim *claim;
     struct usage *rows; /* what was read so far; NULL: nothing */
@@ -44,6 +61,10 @@ struct ledger {
     struct piece *pieces;
     size_t count, complete;
     size_t looked, cursor;
+    /* Of what was found: */
+    size_t found, found_rows, added;
+    bool adding;
+    struct usage *sum; /* where the settled ones are added up; NULL: in the report's usage at once */
     bool full, has_first, was_read;
     int64_t first;
     struct instant read_at;
@@ -111,6 +132,8 @@ void ledger_close(struct ledger *ledger, bool add_rest)
     for (size_t i = 0; i < ledger->count; i++) {
         struct piece *piece = &ledger->pieces[i];
 
+        cache_value_release((struct cache_value *)piece->found);
+        piece->found = NULL;
         if (piece->state != PIECE_OURS)
             continue;
         if (add_rest && piece->left < piece->to - piece->from) {
@@ -120,6 +143,8 @@ void ledger_close(struct ledger *ledger, bool add_rest)
         piece->state = PIECE_WANTED;
         let_go(ledger, piece);
     }
+    usage_free(ledger->sum);
+    ledger->sum = NULL;
     buf_free(&ledger->key);
 }
 
@@ -221,9 +246,9 @@ static bool is_usable(const struct ledger *ledger, const struct block *block)
            (block->settled || block->asked.clock >= ledger->began - TOGETHER_MS);
 }
 
+/* All rows of the piece are in the report. */
 static void complete(struct ledger *ledger, struct piece *piece, const struct block *block)
 {
-    add_rows(ledger, block->usage);
     note_read(ledger, block->asked.time);
     if (block->has_first && (!ledger->has_first || block->first < ledger->first)) {
         ledger->has_first = true;
@@ -233,30 +258,185 @@ static void complete(struct ledger *ledger, struct piece *piece, const struct bl
     ledger->complete++;
 }
 
-/* True: it was remembered, and is complete now. */
-static bool recall(struct ledger *ledger, struct piece *piece)
+/* Held for the caller; NULL: there is none that may be used. */
+static struct block *find(struct ledger *ledger, const struct piece *piece)
 {
     struct cache *cache = ledger->memory.cache;
     struct block *block = cache ? (struct block *)cache_get(cache, key_of(ledger, piece)) : NULL;
-    bool usable = block && is_usable(ledger, block);
 
-    if (usable)
-        complete(ledger, piece, block);
-    cache_value_release((struct cache_value *)block);
-    return usable;
+    if (block == NULL || is_usable(ledger, block))
+        return block;
+    cache_value_release(&block->value);
+    return NULL;
+}
+
+/* True: it was remembered, and is complete now. */
+static bool recall(struct ledger *ledger, struct piece *piece)
+{
+    struct block *block = find(ledger, piece);
+
+    if (block == NULL)
+        return false;
+    add_rows(ledger, block->usage);
+    complete(ledger, piece, block);
+    cache_value_release(&block->value);
+    return true;
+}
+
+/* ---- adding up what is remembered ---- */
+
+static bool is_in_sum(const struct piece *piece)
+{
+    return piece->found && piece->found->settled && piece->found->usage && piece->found->id;
+}
+
+/* From the first hour that is in it to the last one. */
+static struct text sum_key(struct ledger *ledger)
+{
+    int64_t ends[2] = {INT64_MAX, 0};
+
+    for (size_t i = 0; i < ledger->count; i++)
+        if (is_in_sum(&ledger->pieces[i])) {
+            if (ends[0] == INT64_MAX)
+                ends[0] = ledger->pieces[i].from;
+            ends[1] = ledger->pieces[i].to;
+        }
+    buf_clear(&ledger->key);
+    buf_add(&ledger->key, ledger->memory.name);
+    buf_add(&ledger->key, TEXT_LITERAL("sum"));
+    buf_add(&ledger->key, (struct text){(const char *)ends, sizeof(ends)});
+    return buf_text(&ledger->key);
+}
+
+/* Of these very blocks? */
+static bool is_sum_of(const struct sum *sum, const struct ledger *ledger)
+{
+    size_t at = 0;
+
+    for (size_t i = 0; i < ledger->count; i++)
+        if (is_in_sum(&ledger->pieces[i]) &&
+            (at == sum->count || sum->ids[at++] != ledger->pieces[i].found->id))
+            return false;
+    return at == sum->count;
+}
+
+static void add_sum(struct ledger *ledger, const struct usage *usage)
+{
+    if (!usage_copy(ledger->usage, usage))
+        add_rows(ledger, usage);
+}
+
+static bool use_sum(struct ledger *ledger)
+{
+    struct sum *sum = (struct sum *)cache_get(ledger->memory.cache, sum_key(ledger));
+    bool fits = sum && is_sum_of(sum, ledger);
+
+    if (fits)
+        add_sum(ledger, sum->usage);
+    cache_value_release((struct cache_value *)sum);
+    return fits;
+}
+
+static void destroy_sum(struct cache_value *value)
+{
+    struct sum *sum = (struct sum *)value;
+
+    usage_free(sum->usage);
+    free(sum);
+}
+
+static void keep_sum(struct ledger *ledger)
+{
+    struct sum *sum = memory_new(1, sizeof(*sum) + ledger->found * sizeof(sum->ids[0]));
+    int64_t born = clock_ms();
+    struct text key = sum_key(ledger);
+
+    for (size_t i = 0; i < ledger->count; i++)
+        if (is_in_sum(&ledger->pieces[i])) {
+            sum->ids[sum->count++] = ledger->pieces[i].found->id;
+            if (ledger->pieces[i].found->asked.clock < born)
+                born = ledger->pieces[i].found->asked.clock;
+        }
+    sum->usage = ledger->sum;
+    ledger->sum = NULL;
+    usage_seal(sum->usage);
+    add_sum(ledger, sum->usage);
+    cache_value_init(&sum->value,
+                     sizeof(*sum) + ledger->found * sizeof(sum->ids[0]) + usage_bytes(sum->usage) +
+                         key.length,
+                     destroy_sum);
+    if (!ledger->full)
+        cache_put(ledger->memory.cache, key, &sum->value, born);
+    cache_value_release(&sum->value);
+}
+
+/* What is settled, into the sum or the report. True: there is more. */
+static bool add_settled(struct ledger *ledger, int64_t until)
+{
+    struct usage *to = ledger->sum ? ledger->sum : ledger->usage;
+
+    while (ledger->added < ledger->count) {
+        const struct piece *piece = &ledger->pieces[ledger->added++];
+
+        if (is_in_sum(piece) &&
+            !usage_merge(to, piece->found->usage, INT32_MIN, INT32_MAX, USAGE_WITHOUT_HOURS))
+            ledger->full = true;
+        if (ledger->added % LOOK_AT_ONCE == 0 && clock_ms() >= until)
+            return ledger->added < ledger->count;
+    }
+    return false;
+}
+
+static void complete_found(struct ledger *ledger)
+{
+    for (size_t i = 0; i < ledger->count; i++) {
+        struct piece *piece = &ledger->pieces[i];
+
+        if (piece->found == NULL)
+            continue;
+        if (!is_in_sum(piece))
+            add_rows(ledger, piece->found->usage);
+        complete(ledger, piece, piece->found);
+        cache_value_release(&piece->found->value);
+        piece->found = NULL;
+    }
+    ledger->found = ledger->found_rows = ledger->added = 0;
+    ledger->adding = false;
+}
+
+/* True: there is more to add. */
+static bool add_found(struct ledger *ledger, int64_t until)
+{
+    bool summed = false;
+
+    if (!ledger->adding && ledger->found_rows >= SUM_ROWS) {
+        summed = use_sum(ledger);
+        ledger->sum = summed ? NULL : usage_new(ledger->memory.max_bytes);
+    }
+    ledger->adding = true;
+    if (!summed && add_settled(ledger, until))
+        return true;
+    if (ledger->sum)
+        keep_sum(ledger);
+    complete_found(ledger);
+    return false;
 }
 
 bool ledger_look(struct ledger *ledger, int64_t until)
 {
-    while (ledger->memory.cache && ledger->looked < ledger->count && !ledger->full) {
+    while (ledger->memory.cache && ledger->looked < ledger->count) {
         struct piece *piece = &ledger->pieces[ledger->looked++];
 
         if (piece->state == PIECE_WANTED)
-            recall(ledger, piece);
+            piece->found = find(ledger, piece);
+        if (piece->found) {
+            ledger->found++;
+            ledger->found_rows += piece->found->usage ? usage_row_count(piece->found->usage) : 0;
+        }
         if (ledger->looked % LOOK_AT_ONCE == 0 && clock_ms() >= until)
-            return ledger->looked < ledger->count;
+            return true;
     }
-    return false;
+    return ledger->found > 0 && add_found(ledger, until);
 }
 
 /* ---- who reads what ---- */
@@ -312,11 +492,21 @@ void ledger_see(struct ledger *ledger, int64_t time)
     piece->has_first = true;
 }
 
+static uint64_t chance(void)
+{
+    uint64_t id;
+
+    if (getrandom(&id, sizeof(id), GRND_NONBLOCK) != (ssize_t)sizeof(id))
+        id = 0;
+    return id;
+}
+
 static struct block *block_of(struct ledger *ledger, struct piece *piece)
 {
     struct block *block = memory_new(1, sizeof(*block));
     size_t bytes = sizeof(*block) + key_of(ledger, piece).length;
 
+    block->id = chance();
     block->asked = piece->asked;
     block->settled = is_settled(ledger, piece);
     block->has_first = piece->has_first;
@@ -335,6 +525,7 @@ static void finish(struct ledger *ledger, struct piece *piece)
 {
     struct block *block = block_of(ledger, piece);
 
+    add_rows(ledger, block->usage);
     complete(ledger, piece, block);
     if (ledger->memory.cache && !piece->spoiled)
         cache_put(ledger->memory.cache, key_of(ledger, piece), &block->value, block->asked.clock);

@@ -68,7 +68,7 @@ static struct logfile *copy_file(struct arena *arena, struct logfile file)
 struct logset *logset_new(struct arena *arena, const char *globs, struct instant now)
 {
     struct logset *set = ARENA_NEW(arena, struct logset);
-    struct text rest = text_of(globs);
+    struct text rest = text_of(globs), glob;
     size_t most = 1;
 
     set->arena = arena;
@@ -76,12 +76,8 @@ struct logset *logset_new(struct arena *arena, const char *globs, struct instant
     for (size_t i = 0; i < rest.length; i++)
         most += rest.data[i] == ',';
     set->patterns = ARENA_ARRAY(arena, most, struct pattern);
-    while (rest.data != NULL) {
-        struct text glob = text_trim(text_cut(&rest, ','));
-
-        if (glob.length > 0)
-            set->patterns[set->pattern_count++].glob = arena_string(arena, glob);
-    }
+    while (text_next(&rest, &glob))
+        set->patterns[set->pattern_count++].glob = arena_string(arena, glob);
     return set;
 }
 

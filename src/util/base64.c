@@ -2,7 +2,7 @@
  */
 #include "util/base64.h"
 
-static int value_of(char c)
+static int value_of(char c, const char last[2])
 {
     if (c >= 'A' && c <= 'Z')
         return c - 'A';
@@ -10,27 +10,20 @@ static int value_of(char c)
         return c - 'a' + 26;
     if (c >= '0' && c <= '9')
         return c - '0' + 52;
-    if (c == '+')
+    if (c == last[0])
         return 62;
-    return c == '/' ? 63 : -1;
+    return c == last[1] ? 63 : -1;
 }
 
-bool base64_decode(struct text text, struct buf *out)
+/* Without padding; `last` are the two characters in which the alphabets differ. */
+static bool decode(struct text text, const char last[2], struct buf *out)
 {
-    size_t padding = 0;
-
-    if (text.length % 4 != 0)
-        return false;
-    while (padding < 2 && text.length > 0 && text.data[text.length - 1] == '=') {
-        text.length--;
-        padding++;
-    }
     for (size_t i = 0; i < text.length; i += 4) {
         size_t count = text.length - i < 4 ? text.length - i : 4;
         unsigned bits = 0;
 
         for (size_t k = 0; k < 4; k++) {
-            int value = k < count ? value_of(text.data[i + k]) : 0;
+            int value = k < count ? value_of(text.data[i + k], last) : 0;
 
             if (value < 0)
                 return false;
@@ -43,4 +36,18 @@ bool base64_decode(struct text text, struct buf *out)
                 return false;
     }
     return true;
+}
+
+bool base64_decode(struct text text, struct buf *out)
+{
+    if (text.length % 4 != 0)
+        return false;
+    for (size_t padding = 0; padding < 2 && text.length > 0 && text.data[text.length - 1] == '='; padding++)
+        text.length--;
+    return decode(text, "+/", out);
+}
+
+bool base64url_decode(struct text text, struct buf *out)
+{
+    return decode(text, "-_", out);
 }

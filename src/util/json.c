@@ -25,6 +25,30 @@ struct json_object *json_read(struct text text)
     return value;
 }
 
+/* Of the object that the text is, which is known to be well formed. */
+static size_t count_members(struct text text)
+{
+    struct json_scan scan = json_scan_of(text);
+    struct json_raw name;
+    size_t count = 0;
+
+    if (json_scan_open(&scan, '{'))
+        while (json_scan_more(&scan, '}') && json_scan_name(&scan, &name) && json_scan_skip(&scan))
+            count++;
+    return count;
+}
+
+struct json_object *json_read_distinct(struct text text)
+{
+    struct json_object *value = json_read(text);
+
+    if (json_object_is_type(value, json_type_object) &&
+        (size_t)json_object_object_length(value) == count_members(text))
+        return value;
+    json_object_put(value);
+    return NULL;
+}
+
 struct json_object *json_member(struct json_object *value, const char *name)
 {
     struct json_object *member;

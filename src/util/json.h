@@ -15,6 +15,10 @@ struct json_object;
  * Of two members with the same name the last counts. */
 struct json_object *json_read(struct text text);
 
+/* The same for one object whose members all have different names (escapes do not hide that they are the
+ * same): where two readers must not see two things. What stands inside of members is not held to that. */
+struct json_object *json_read_distinct(struct text text);
+
 /* The member of that name; NULL when `value` is no object, has none, or has null there. */
 struct json_object *json_member(struct json_object *value, const char *name);
 

@@ -13,6 +13,16 @@ struct text text_of(const char *string)
     return (struct text){string, string ? strlen(string) : 0};
 }
 
+bool text_next(struct text *list, struct text *piece)
+{
+    while (list->data) {
+        *piece = text_trim(text_cut(list, ','));
+        if (piece->length > 0)
+            return true;
+    }
+    return false;
+}
+
 bool text_is(struct text a, const char *string)
 {
     return text_equal(a, text_of(string));

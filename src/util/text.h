@@ -67,6 +67,11 @@ static inline struct text text_cut(struct text *rest, char separator)
     return head;
 }
 
+/* Cuts the next piece off a comma-separated list, trimmed; empty ones are passed over. False when none is
+ * left.
+ */
+bool text_next(struct text *list, struct text *piece);
+
 bool text_is(struct text a, const char *string);
 bool text_is_nocase(struct text a, const char *string); /* ASCII letters only */
 int text_compare(struct text a, struct text b);         /* byte order, as memcmp; a prefix comes first */

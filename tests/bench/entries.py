@@ -18,6 +18,7 @@ DAY_FROM, DAY_TO, DAY_TO_NIGHT = 8, 20, 10
 BUSY, BUSY_TIMES = 400, 20   # that hour has so many times the mean
 ENTRIES_A_ROW = 5
 SERVICES = ["service-%02d" % number for number in range(50)]
+ENTRY = '["%d","[GIN-EXECUTIONS-LOGGER] %s | 200 |  347.805334ms | 79.117.163.142 | POST    /%s/%s | %s"],\n'
 LABELS = [{"namespace": "oscar", "app": "oscar", "geoip_country_code": code} for code in ("ES", "FR", "DE", "IT", "PT")]
 LABELS.append({"namespace": "oscar", "app": "oscar"})
 
@@ -71,8 +72,8 @@ def write(folder, count):
         for number, when in enumerate(times):
             service, kind, user, labels = rows[number] if number < len(rows) else dice.pick(rows)
             sync += kind
-            files[labels].write('["%d","[GIN-EXECUTIONS-LOGGER] %s | 200 |  347.805334ms | 79.117.163.142 | POST    /%s/%s'
-                                ' | %s"],\n' % (when, rfc3339(when - FIRST), "run" if kind else "job", SERVICES[service], users[user]))
+            files[labels].write(ENTRY % (when, rfc3339(when - FIRST), "run" if kind else "job", SERVICES[service],
+                                         users[user]))
     for file in files:
         file.close()
     return {"entries": count, "rows": row_count, "sync": sync}

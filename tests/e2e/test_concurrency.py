@@ -9,30 +9,12 @@ import pytest
 from harness import expect, fcgi, logdata, model
 from harness.client import basic
 from harness.fake_prometheus import Hold, Reply, failure, vector
+from harness.together import together
 from harness.waiting import wait_until
 
 MONTH = "start=2026-01-01T00:00:00Z&end=2026-01-31T23:59:59Z"
 DAY = "start=2026-01-10T00:00:00Z&end=2026-01-10T23:59:59.999Z"
 THREADS, ROUNDS = 12, 25
-
-
-def together(work):
-    """Runs work(number) in many threads at once; the first fault of any of them fails the test."""
-    faults = []
-
-    def run(number):
-        try:
-            work(number)
-        except BaseException as fault:  # pylint: disable=broad-except
-            faults.append(fault)
-
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(THREADS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if faults:
-        raise faults[0]
 
 
 REQUESTS = [
@@ -79,7 +61,7 @@ def test_all_kinds_at_once(busy):
             path, query, status = random_.choice(REQUESTS)
             answered(busy, path, query, status)
 
-    together(work)
+    together(THREADS, work)
     expect.logfmt(busy.stderr())
 
 
@@ -90,7 +72,7 @@ def test_the_same_report_at_once_is_the_same_everywhere(busy):
         for _ in range(5):
             assert answered(busy, "/system/metrics", MONTH, 200).json()["totals"] == month
 
-    together(work)
+    together(THREADS, work)
 
 
 def test_clients_that_go_away_among_others_that_stay(busy, fake):
@@ -113,7 +95,7 @@ def test_clients_that_go_away_among_others_that_stay(busy, fake):
             else:
                 answered(busy, path, query, status)
 
-    together(work)
+    together(THREADS, work)
     hold.release()
     assert busy.get("/-/healthy").status == 200
 
@@ -143,7 +125,7 @@ def test_files_that_change_while_they_are_read(busy, folder):
                 totals = answered(busy, "/system/metrics", MONTH, 200).json()["totals"]
                 assert totals["requests_count_total"] == totals["requests_count_sync"] + totals["requests_count_async"]
 
-        together(work)
+        together(THREADS, work)
     finally:
         stop.set()
         changer.join()
@@ -170,7 +152,7 @@ def test_a_secret_that_changes_under_load(start, folder):
                 assert answered(app, "/system/metrics", "end=x", 401, auth=basic(password="three")).status == 401
                 assert app.get("/system/metrics", "end=x", auth=basic(password="one")).status in (400, 401)
 
-        together(work)
+        together(THREADS, work)
     finally:
         stop.set()
         changer.join()
@@ -198,7 +180,7 @@ def test_a_backend_that_fails_now_and_then(busy, fake):
             complete = all(source["status"] == "ok" for source in answer.json()["sources"])
             assert answer.header("OSCAR-Metrics-Complete") == str(complete).lower()
 
-    together(work)
+    together(THREADS, work)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
@@ -226,7 +208,7 @@ def test_a_signal_in_the_middle_of_everything(busy, number):
     sender = threading.Thread(target=send)
     sender.start()
     try:
-        together(work)
+        together(THREADS, work)
     finally:
         sender.join()
     assert busy.wait() == 0

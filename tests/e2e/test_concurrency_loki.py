@@ -11,7 +11,7 @@ from harness.loki import DAY, HOUR, refusal
 from harness.lokidata import check_sources, nanoseconds, query
 
 T = nanoseconds("2025-03-10T12:00:00Z")
-THREADS, ROUNDS, HOURS = 16, 12, 60
+THREADS, ROUNDS, HOURS = 16, 8, 60
 
 
 def together(work):

@@ -5,8 +5,9 @@ import time
 
 import pytest
 
-from harness import expect, model
+from harness import expect, logdata, model
 from harness.app import ROOT
+from harness.cgi import CgiApp
 from harness.fake_prometheus import Reply
 from harness.loki import DAY, HOUR, SECOND, load
 from harness.lokidata import (INGRESS, OSCAR, Data, check_sources, exposed_line, hours, line, nanoseconds, query,
@@ -64,8 +65,8 @@ def test_the_sources_of_the_reports(start_loki, shared):
                          {"loki": "ok", "country-attribution": "ok", "exposed-request-logs": "ok"})
     expect.check_sources(app.service("yolo", query(FIRST, LAST, "&metric=users-per-service")).json()["sources"],
                          {"loki": "ok"})
-    expect.check_sources(app.service("yolo", query(FIRST, LAST, "&metric=requests-exposed-per-service")).json()["sources"],
-                         {"exposed-request-logs": "ok"})
+    exposed = app.service("yolo", query(FIRST, LAST, "&metric=requests-exposed-per-service"))
+    expect.check_sources(exposed.json()["sources"], {"exposed-request-logs": "ok"})
 
 
 def test_150_entries_in_a_nanosecond_where_100_can_be_had(start_loki, loki, shared):
@@ -162,7 +163,8 @@ def test_ranges_that_begin_and_end_inside_an_hour(start_loki, data):
     app, random_ = start_loki(), random.Random(5)
     for _ in range(30):
         first = T + random_.choice([0, HOUR, random_.randrange(3 * HOUR)])
-        last = first + random_.choice([random_.randrange(60 * SECOND), HOUR - 1, 2 * HOUR - 1, random_.randrange(3 * HOUR)])
+        last = first + random_.choice([random_.randrange(60 * SECOND), HOUR - 1, 2 * HOUR - 1,
+                                       random_.randrange(3 * HOUR)])
         data.check(app, first, last)
 
 
@@ -357,6 +359,53 @@ def test_a_template_that_loki_refuses(start_loki, loki, data, template):
     check_sources(answer, "missing")
     assert "parse error" in answer.source("loki")["notes"]
     assert len([asked for asked in loki.reads if asked.status == 400]) <= 4
+
+
+def test_routes_by_host_name_are_asked_for_without_a_path(start_loki, loki, data):
+    """Where services have names of their own, their paths can be any."""
+    data.begin(T)
+    start_loki({"EXPOSED_SERVICES_USE_SUBDOMAIN_ROUTE": "true"}).summary(hours(T, 1))
+    wanted = '{namespace="%singress-nginx", app="ingress-nginx"}' % loki.prefix
+    assert {asked.query for asked in loki.reads if "ingress" in asked.query} == {wanted}
+
+
+# Where it is asked.
+
+@pytest.mark.parametrize("end", ["", "/", "//"])
+def test_the_end_of_the_url(start_loki, loki, data, end):
+    data.begin(T)
+    data.requests([T])
+    data.check(start_loki({"LOKI_URL": loki.url + end}), T, T + HOUR - 1)
+
+
+def test_a_url_with_a_path(start_loki, loki):
+    start_loki({"LOKI_URL": loki.url + "/behind/a/gateway/"}).summary(hours(T, 1))
+    assert {asked.path for asked in loki.asked if "query_range" in asked.path} == \
+        {"/behind/a/gateway/loki/api/v1/query_range"}
+
+
+def test_files_come_before_loki(start_loki, loki, data, folder):
+    data.begin(T)
+    data.requests([T])
+    logdata.write(folder / "x.log", logdata.REQUESTS_BEGIN, logdata.request(rfc3339(T)), logdata.request(rfc3339(T + 1)))
+    answer = start_loki({"OSCAR_METRICS_LOG_FILES": folder / "x.log"}).summary(hours(T, 1))
+    assert answer.json()["totals"]["requests_count_total"] == 2
+    assert answer.source("request-logs")["status"] == "ok" and not loki.asked
+
+
+def test_plain_cgi_reads_as_well(loki, data, folder):
+    """A process for each request: nothing is remembered between them."""
+    loki.max_entries = 100
+    data.begin(T)
+    data.spread(T, T + DAY, 700, exposed=50)
+    (folder / "cgi").mkdir()
+    (folder / "services").mkdir()
+    app = CgiApp(folder / "cgi", {**loki.settings, "OSCAR_METRICS_SERVICES_DIR": folder / "services"})
+    for _ in range(2):
+        loki.forget()
+        data.check(app, T + 17, T + DAY - 1)
+        assert loki.reads
+    app.stop()
 
 
 # How it is asked.

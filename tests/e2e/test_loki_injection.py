@@ -32,7 +32,7 @@ def is_only(matcher, value):
     """Does the matcher ask for this value and for nothing else?"""
     if matcher.op == "=":
         return matcher.value == value
-    others = [value + "x", "x" + value, value.upper() + "Z", "", "a", "aa", "ab", "b", "x", value.replace(".", "x") + "!"]
+    others = [value + "x", "x" + value, value.upper() + "Z", value.replace(".", "x"), "", "a", "aa", "ab", "b", "x"]
     return matcher.op == "=~" and bool(matcher.regex.fullmatch(value)) and \
         not any(matcher.regex.fullmatch(other) for other in others if other != value)
 

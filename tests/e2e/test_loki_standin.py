@@ -135,7 +135,8 @@ def test_what_is_no_query_is_refused(query):
 
 @pytest.mark.parametrize("query, matchers, filters", [
     ('{app="a"}', [("app", "=", "a")], []),
-    ('{ app = "a" , pod !~ "b.*" }|="x"|=`y"\\`', [("app", "=", "a"), ("pod", "!~", "b.*")], [("|=", "x"), ("|=", 'y"\\')]),
+    ('{ app = "a" , pod !~ "b.*" }|="x"|=`y"\\`', [("app", "=", "a"), ("pod", "!~", "b.*")],
+     [("|=", "x"), ("|=", 'y"\\')]),
     ('{app=~"a\\\\.b"} != "\\"}" !~ "\\x41\\101\\u00e9\\U0001F600\\n"', [("app", "=~", "a\\.b")],
      [("!=", '"}'), ("!~", "AAé😀\n")]),
     ('{app="\\xff"}', [("app", "=", "\udcff")], []),
@@ -161,7 +162,8 @@ def test_matchers_and_filters(loki, query, kept):
 
 
 def test_what_is_pushed_is_there(loki):
-    pushed = {"streams": [{"stream": {"app": "a"}, "values": [["5", "one"], ["5", "one"], ["6", "two", {"meta": "x"}]]}]}
+    values = [["5", "one"], ["5", "one"], ["6", "two", {"meta": "x"}]]
+    pushed = {"streams": [{"stream": {"app": "a"}, "values": values}]}
     connection = http.client.HTTPConnection("127.0.0.1", loki.port, timeout=20)
     connection.request("POST", "/loki/api/v1/push", json.dumps(pushed), {"Content-Type": "application/json"})
     assert connection.getresponse().status == 204

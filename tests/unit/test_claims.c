@@ -65,7 +65,7 @@ static void *take_and_release(void *context)
 
     for (size_t i = 0; i < ROUNDS; i++) {
         size_t key = i % KEYS;
-        struct claim *claim = claims_take(race->claims, (struct text){"abc" + key, 1});
+        struct claim *claim = claims_take(race->claims, (struct text){&"abc"[key], 1});
 
         if (claim == NULL)
             continue;

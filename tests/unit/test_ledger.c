@@ -2,6 +2,7 @@
 #include "unit.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "model/usage.h"
@@ -403,6 +404,95 @@ static void a_full_usage_is_said(void **state)
     close_reader(&reader, true);
 }
 
+/* One report reads a day of many rows, `count` of each. */
+static void read_many_rows(struct reader *reader, uint64_t count)
+{
+    enum { USERS = 1000 };
+    size_t piece;
+
+    while (ledger_next(reader->ledger, &piece) == LEDGER_OURS) {
+        int64_t from = ledger_start(reader->ledger, piece);
+        struct usage *rows = usage_new(MEMORY);
+        char user[32];
+
+        for (int i = 0; i < USERS; i++) {
+            struct usage_event event = {.hour = from / HOUR, .service = TEXT_LITERAL("yolo")};
+
+            snprintf(user, sizeof(user), "user-%d", i);
+            event.user = text_of(user);
+            assert_true(usage_add(rows, &event, count));
+        }
+        ledger_add(reader->ledger, from, ledger_end(reader->ledger, piece), rows,
+                   (struct ledger_moment){clock_ms(), reader->memory.now}, false);
+        usage_free(rows);
+    }
+}
+
+/* The sum of many hours is kept, and is used as long as it is the sum of what is remembered. */
+static void many_rows_are_added_up_once(void **state)
+{
+    struct shared shared = remember();
+    const int64_t from = 10 * HOUR, to = 34 * HOUR;
+    struct reader reader = open_reader(&shared, "x", from, to, 100);
+    size_t blocks;
+
+    (void)state;
+    read_many_rows(&reader, 1);
+    close_reader(&reader, false);
+    blocks = cache_count(shared.cache);
+    for (int i = 0; i < 3; i++) {
+        reader = open_reader(&shared, "x", from - (i == 2), to + (i == 2), 100); /* cut pieces at the ends */
+        look(&reader);
+        assert_int_equal(ledger_complete(reader.ledger), 24);
+        assert_int_equal(counted(&reader), 24 * 1000);
+        assert_int_equal(usage_row_count(reader.usage), 1000);
+        assert_int_equal(cache_count(shared.cache), blocks + 1);
+        close_reader(&reader, false);
+    }
+    /* One hour is read anew, and has more. */
+    reader = open_reader(&shared, "x", 20 * HOUR, 21 * HOUR, 100);
+    close_reader(&reader, false);
+    reader.arena = arena_new();
+    reader.usage = usage_new(MEMORY);
+    reader.memory.fresh_after = clock_ms();
+    reader.ledger = ledger_open(reader.arena, &reader.memory, 20 * HOUR, 21 * HOUR, reader.usage);
+    read_many_rows(&reader, 3);
+    close_reader(&reader, false);
+    for (int i = 0; i < 2; i++) {
+        reader = open_reader(&shared, "x", from, to, 100);
+        look(&reader);
+        assert_int_equal(counted(&reader), 26 * 1000);
+        close_reader(&reader, false);
+    }
+    /* Or one is gone. */
+    cache_free(shared.cache);
+    shared.cache = cache_new(MEMORY, DAY_MS);
+    reader = open_reader(&shared, "x", from, to, 100);
+    look(&reader);
+    assert_int_equal(counted(&reader), 0);
+    close_reader(&reader, false);
+    forget(&shared);
+}
+
+/* A report that is stopped while it adds up lets everything go. */
+static void stopped_while_looking(void **state)
+{
+    struct shared shared = remember();
+    struct reader reader = open_reader(&shared, "x", 10 * HOUR, 90 * HOUR, 100);
+
+    (void)state;
+    read_many_rows(&reader, 1);
+    close_reader(&reader, false);
+    for (int steps = 1; steps < 12; steps++) {
+        reader = open_reader(&shared, "x", 10 * HOUR, 90 * HOUR, 100);
+        for (int i = 0; i < steps; i++)
+            (void)ledger_look(reader.ledger, 0);
+        assert_true(ledger_complete(reader.ledger) == 0 || counted(&reader) == 80 * 1000);
+        close_reader(&reader, true);
+    }
+    forget(&shared);
+}
+
 /* Threads over overlapping ranges, in a memory that is too small for all: everybody counts right. */
 struct racer {
     struct shared *shared;
@@ -463,6 +553,8 @@ int main(void)
         cmocka_unit_test(two_readers_share_the_work),
         cmocka_unit_test(what_was_kept_meanwhile_is_not_read_again),
         cmocka_unit_test(a_full_usage_is_said),
+        cmocka_unit_test(many_rows_are_added_up_once),
+        cmocka_unit_test(stopped_while_looking),
         cmocka_unit_test(threads_with_a_small_memory),
     };
 

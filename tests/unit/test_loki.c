@@ -12,14 +12,14 @@
 #include "net/fetch.h"
 #include "settings.h"
 #include "sources/loki.h"
+#include "sources/loki_job.h"
 #include "util/arena.h"
 #include "util/buf.h"
 #include "util/cache.h"
 #include "util/claims.h"
 
-#define SECOND ((int64_t)1000 * 1000 * 1000)
-#define HOUR   (3600 * SECOND)
-#define START  ((int64_t)494000 * HOUR) /* in 2026 */
+#define HOUR  LOKI_HOUR
+#define START ((int64_t)494000 * HOUR) /* in 2026 */
 
 enum {
     ENTRIES_MAX = 4096,
@@ -31,13 +31,13 @@ enum {
 
 /* ---- the server ---- */
 
-struct read {
+struct reading {
     int64_t from, to, limit;
     size_t entries;
     bool counts; /* answered with fewer than the limit */
 };
 
-struct loki {
+struct fake {
     int64_t times[ENTRIES_MAX]; /* sorted */
     size_t count;
     int64_t limit, length;
@@ -47,16 +47,16 @@ struct loki {
     const char *warnings;
     atomic_int hold_after; /* query_range requests that are answered before none is; -1: all are */
     /* What was asked. */
-    struct read reads[READS_MAX];
+    struct reading reads[READS_MAX];
     size_t read_count, fault_count, index_count;
     char last[8192];
     char *answered;
     pthread_mutex_t lock;
 };
 
-static struct loki *loki_new(void)
+static struct fake *fake_new(void)
 {
-    struct loki *loki = calloc(1, sizeof(*loki));
+    struct fake *loki = calloc(1, sizeof(*loki));
 
     assert_non_null(loki);
     loki->limit = 5000;
@@ -66,14 +66,14 @@ static struct loki *loki_new(void)
     return loki;
 }
 
-static void loki_free(struct loki *loki)
+static void fake_free(struct fake *loki)
 {
     pthread_mutex_destroy(&loki->lock);
     free(loki->answered);
     free(loki);
 }
 
-static void add_entries(struct loki *loki, int64_t time, size_t count)
+static void add_entries(struct fake *loki, int64_t time, size_t count)
 {
     assert_true(loki->count + count <= ENTRIES_MAX);
     for (size_t i = 0; i < count; i++)
@@ -103,7 +103,7 @@ static char *answer_with(const char *format, ...)
 #define OK      "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n"
 #define REFUSED "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\n\r\n"
 
-static char *entries_of(struct loki *loki, struct read *read)
+static char *entries_of(struct fake *loki, struct reading *read)
 {
     struct buf body;
     char *out;
@@ -129,7 +129,7 @@ static char *entries_of(struct loki *loki, struct read *read)
     return out;
 }
 
-static char *answer_index(const struct loki *loki, const char *request, int64_t from, int64_t to)
+static char *answer_index(const struct fake *loki, const char *request, int64_t from, int64_t to)
 {
     uint64_t entries = 0;
 
@@ -138,7 +138,7 @@ static char *answer_index(const struct loki *loki, const char *request, int64_t 
     if (to - from > loki->length)
         return answer_with(
             REFUSED "the query time range exceeds the limit (query length: 1488h0m0s, limit: %" PRId64 "s)",
-            loki->length / SECOND);
+            loki->length / LOKI_SECOND);
     for (size_t i = 0; i < loki->count; i++)
         entries += loki->times[i] >= from && loki->times[i] <= to;
     if (strstr(request, "volume_range"))
@@ -147,9 +147,9 @@ static char *answer_index(const struct loki *loki, const char *request, int64_t 
                        entries * 100, entries);
 }
 
-static char *answer_range(struct loki *loki, int64_t from, int64_t to, int64_t limit)
+static char *answer_range(struct fake *loki, int64_t from, int64_t to, int64_t limit)
 {
-    struct read *read = &loki->reads[loki->read_count];
+    struct reading *read = &loki->reads[loki->read_count];
 
     if (loki->read_count == READS_MAX) /* not cmocka's: another thread */
         abort();
@@ -157,7 +157,7 @@ static char *answer_range(struct loki *loki, int64_t from, int64_t to, int64_t l
         return NULL;
     if (loki->hold_after > 0)
         loki->hold_after--;
-    *read = (struct read){.from = from, .to = to, .limit = limit};
+    *read = (struct reading){.from = from, .to = to, .limit = limit};
     loki->read_count++;
     if (loki->fault_count < COUNT_OF(loki->faults) && loki->faults[loki->fault_count])
         return answer_with("%s", loki->faults[loki->fault_count++]);
@@ -171,14 +171,14 @@ static char *answer_range(struct loki *loki, int64_t from, int64_t to, int64_t l
     if (to - from > loki->length)
         return answer_with(
             REFUSED "the query time range exceeds the limit (query length: 1488h0m0s, limit: %" PRId64 "s)",
-            loki->length / SECOND);
+            loki->length / LOKI_SECOND);
     return entries_of(loki, read);
 }
 
 /* The bytes are good until the next request. */
 static const char *answer(void *context, const char *request)
 {
-    struct loki *loki = context;
+    struct fake *loki = context;
     int64_t from = number_of(request, "start="), to = number_of(request, "end=");
     char *out;
 
@@ -197,7 +197,7 @@ static const char *answer(void *context, const char *request)
 }
 
 /* What the server has in a range, both ends included. */
-static uint64_t within(const struct loki *loki, int64_t from, int64_t last)
+static uint64_t within(const struct fake *loki, int64_t from, int64_t last)
 {
     uint64_t count = 0;
 
@@ -207,12 +207,12 @@ static uint64_t within(const struct loki *loki, int64_t from, int64_t last)
 }
 
 /* The windows that counted tell the range, without a gap and without an overlap. */
-static void assert_read_once(struct loki *loki, int64_t from, int64_t to)
+static void assert_read_once(struct fake *loki, int64_t from, int64_t to)
 {
     int64_t at = from;
 
     while (at < to) {
-        const struct read *found = NULL;
+        const struct reading *found = NULL;
 
         for (size_t i = 0; i < loki->read_count; i++)
             if (loki->reads[i].counts && loki->reads[i].from == at) {
@@ -257,7 +257,7 @@ static const char *look_up(void *context, const char *name)
 }
 
 struct fixture {
-    struct loki *loki;
+    struct fake *loki;
     struct http_server *server;
     struct settings *settings;
     struct cache *cache;
@@ -277,7 +277,7 @@ static void set_up(struct fixture *f, const struct variables *variables)
     struct variables copy = *variables;
 
     *f = (struct fixture){
-        .loki = loki_new(), .cache = cache_new(MEMORY, 24 * 3600 * 1000), .claims = claims_new()};
+        .loki = fake_new(), .cache = cache_new(MEMORY, 24 * 3600 * 1000), .claims = claims_new()};
     f->server = http_server_start_choosing(answer, f->loki);
     if (copy.url == NULL)
         copy.url = http_server_url(f->server);
@@ -288,7 +288,7 @@ static void set_up(struct fixture *f, const struct variables *variables)
 static void tear_down(struct fixture *f)
 {
     http_server_stop(f->server);
-    loki_free(f->loki);
+    fake_free(f->loki);
     settings_release(f->settings);
     cache_free(f->cache);
     claims_free(f->claims);
@@ -296,7 +296,7 @@ static void tear_down(struct fixture *f)
 
 static struct instant instant_of(int64_t time)
 {
-    return (struct instant){time / SECOND, (int32_t)(time % SECOND)};
+    return (struct instant){time / LOKI_SECOND, (int32_t)(time % LOKI_SECOND)};
 }
 
 /* Both ends included. */
@@ -431,11 +431,12 @@ static void many_in_one_nanosecond(void **state)
         set_up(&f, &(struct variables){.parallel = "2"});
         f.loki->limit = 10;
         add_entries(f.loki, START, 1);
-        add_entries(f.loki, START + 20 * 60 * SECOND + 34 * SECOND + 5, rows[i].burst);
+        add_entries(f.loki, START + 20 * 60 * LOKI_SECOND + 34 * LOKI_SECOND + 5, rows[i].burst);
         add_entries(f.loki, START + 3 * HOUR, 2);
         if (strcmp(ask(&f, START, START + 30 * HOUR - 1, out), rows[i].outcome) != 0)
             fail_msg("row of line %d: %s", rows[i].line, out);
-        assert_true(f.loki->read_count < 40);
+        if (f.loki->read_count > 80)
+            fail_msg("row of line %d: %zu reads", rows[i].line, f.loki->read_count);
         /* The hour is read again when it was not whole, and only that. */
         f.loki->read_count = 0;
         f.loki->limit = 5000;
@@ -459,8 +460,8 @@ static void ends_are_inclusive_to_the_nanosecond(void **state)
         {0, 0},         {1, 1},
         {-1, 0},        {0, HOUR - 1},
         {0, HOUR},      {-1, HOUR + 1},
-        {1, HOUR - 1},  {30 * 60 * SECOND + 7, 5 * HOUR + 7},
-        {1, 26 * HOUR}, {30 * 60 * SECOND + 8, 30 * 60 * SECOND + 8},
+        {1, HOUR - 1},  {30 * 60 * LOKI_SECOND + 7, 5 * HOUR + 7},
+        {1, 26 * HOUR}, {30 * 60 * LOKI_SECOND + 8, 30 * 60 * LOKI_SECOND + 8},
         {HOUR, HOUR},
     };
     char out[1024], expected[64];
@@ -472,7 +473,7 @@ static void ends_are_inclusive_to_the_nanosecond(void **state)
     for (int64_t at = -1; at <= 1; at++)
         add_entries(f.loki, START + at, 2);
     for (int64_t at = 6; at <= 8; at++)
-        add_entries(f.loki, START + 30 * 60 * SECOND + at, 3);
+        add_entries(f.loki, START + 30 * 60 * LOKI_SECOND + at, 3);
     for (int64_t hour = 1; hour <= 26; hour++)
         for (int64_t at = -1; at <= 1; at++)
             add_entries(f.loki, START + hour * HOUR + at, 1);
@@ -508,6 +509,35 @@ static void how_it_is_asked(void **state)
                "7Crun%29%2F%22&limit=5000&direction=forward&start=1778400000000000000&end="
                "1778400000000000006"));
     tear_down(&f);
+}
+
+static const struct {
+    const char *query, *selector;
+    int line;
+} selector_rows[] = {
+    {"{a=\"b\"}", "{a=\"b\"}", __LINE__},
+    {"{a=\"b\"} |~ \"{c}\" | json", "{a=\"b\"}", __LINE__},
+    {"{a=\"}\", b=`}\\`, c='\\'}'} |= `{`", "{a=\"}\", b=`}\\`, c='\\'}'}", __LINE__},
+    {"# {no}\n{a=~\"x{2}\"} # {c}", "{a=~\"x{2}\"}", __LINE__},
+    {"{a=\"b", NULL, __LINE__},
+    {"{a=\"b\"", NULL, __LINE__},
+    {"\"{a}\"", NULL, __LINE__},
+    {"", NULL, __LINE__},
+};
+
+static void the_selector_of_a_query(void **state)
+{
+    struct arena *arena = arena_new();
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(selector_rows); i++) {
+        const char *selector = loki_selector(arena, selector_rows[i].query);
+
+        if ((selector == NULL) != (selector_rows[i].selector == NULL) ||
+            (selector && strcmp(selector, selector_rows[i].selector) != 0))
+            fail_msg("row of line %d: %s", selector_rows[i].line, selector ? selector : "none");
+    }
+    arena_free(arena);
 }
 
 static void a_service_of_all_behind_an_equals_sign(void **state)
@@ -895,6 +925,7 @@ int main(void)
         cmocka_unit_test(many_in_one_nanosecond),
         cmocka_unit_test(ends_are_inclusive_to_the_nanosecond),
         cmocka_unit_test(how_it_is_asked),
+        cmocka_unit_test(the_selector_of_a_query),
         cmocka_unit_test(a_service_of_all_behind_an_equals_sign),
         cmocka_unit_test(exposed_services_with_host_names),
         cmocka_unit_test(limits_are_learned_once),

@@ -80,6 +80,8 @@ static void a_value_that_does_not_parse_is_a_fault_that_names_it(void **state)
         {"OSCAR_METRICS_MAX_RANGE=9999999999999d", "OSCAR_METRICS_MAX_RANGE", __LINE__},
         {"OSCAR_METRICS_MEMORY=64MB", "OSCAR_METRICS_MEMORY", __LINE__},
         {"OIDC_ENABLE=yes", "OIDC_ENABLE", __LINE__},
+        {"OIDC_ISSUERS=issuer.example", "OIDC_ISSUERS", __LINE__},
+        {"OIDC_ISSUERS=https://issuer.example, ftp://x", "OIDC_ISSUERS", __LINE__},
         {"PROMETHEUS_URL=prometheus:9090", "PROMETHEUS_URL", __LINE__},
         {"PROMETHEUS_URL=file:///etc/passwd", "PROMETHEUS_URL", __LINE__},
         {"PROMETHEUS_URL=http://", "PROMETHEUS_URL", __LINE__},

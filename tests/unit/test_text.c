@@ -101,6 +101,19 @@ static void arena_pieces_stay_apart(void **state)
     arena_free(arena);
 }
 
+static void pieces_of_a_list(void **state)
+{
+    struct text list = TEXT_LITERAL(" a ,, b c,\t,d"), piece, nothing = {NULL, 0};
+
+    (void)state;
+    assert_true(text_next(&list, &piece) && text_is(piece, "a"));
+    assert_true(text_next(&list, &piece) && text_is(piece, "b c"));
+    assert_true(text_next(&list, &piece) && text_is(piece, "d"));
+    assert_false(text_next(&list, &piece));
+    assert_false(text_next(&list, &piece));
+    assert_false(text_next(&nothing, &piece));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -109,6 +122,7 @@ int main(void)
         cmocka_unit_test(utf8),
         cmocka_unit_test(buf_refuses_what_goes_over_its_cap),
         cmocka_unit_test(arena_pieces_stay_apart),
+        cmocka_unit_test(pieces_of_a_list),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

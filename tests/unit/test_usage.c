@@ -366,6 +366,76 @@ static void lines_of_many_hours_in_turn_are_all_counted(void **state)
     usage_free(usage);
 }
 
+/* Whatever the table says about searching: sums by text are what counts. */
+static uint64_t sum_of(const struct usage *usage, const char *service, const char *user)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < usage_row_count(usage); i++) {
+        struct usage_row row = usage_row(usage, i);
+
+        if (text_is(usage_string(usage, row.service), service) &&
+            text_is(usage_string(usage, row.user), user))
+            sum += row.count;
+    }
+    return sum;
+}
+
+static void a_copy_can_be_added_to(void **state)
+{
+    struct usage *from = usage_new(1 << 20), *more = usage_new(1 << 20), *copy = usage_new(1 << 20);
+    char user[32];
+
+    (void)state;
+    for (int i = 0; i < 1000; i++) {
+        struct usage_event e = event(0, USAGE_SYNC, "yolo", user);
+
+        snprintf(user, sizeof(user), "user-%d", i);
+        e.user = text_of(user);
+        assert_true(usage_add(from, &e, (uint64_t)i));
+        e.hour = 7;
+        assert_true(usage_add(more, &e, 1));
+    }
+    usage_seal(from);
+    assert_true(usage_copy(copy, from));
+    assert_int_equal(usage_row_count(copy), 1000);
+    assert_true(usage_merge(copy, more, 7, 7, USAGE_WITHOUT_HOURS));
+    assert_true(usage_merge(copy, more, 7, 7, USAGE_WITHOUT_HOURS));
+    assert_int_equal(usage_string_count(copy), usage_string_count(from)); /* one string has one number */
+    assert_true(usage_row_count(copy) <= 2000);
+    for (int i = 0; i < 1000; i++) {
+        snprintf(user, sizeof(user), "user-%d", i);
+        assert_int_equal(sum_of(copy, "yolo", user), i + 2);
+    }
+    usage_free(from);
+    usage_free(more);
+    usage_free(copy);
+}
+
+static void only_an_empty_usage_becomes_a_copy_and_within_its_cap(void **state)
+{
+    struct usage *from = usage_new(1 << 20), *full = usage_new(1 << 20), *small = usage_new(4096);
+    struct usage_event e = event(0, USAGE_SYNC, "yolo", "a1");
+    char user[32];
+
+    (void)state;
+    for (int i = 0; i < 1000; i++) {
+        snprintf(user, sizeof(user), "user-%d", i);
+        e.user = text_of(user);
+        assert_true(usage_add(from, &e, 1));
+    }
+    usage_seal(from);
+    assert_true(usage_add(full, &e, 1));
+    assert_false(usage_copy(full, from));
+    assert_int_equal(usage_row_count(full), 1);
+    assert_false(usage_copy(small, from));
+    assert_int_equal(usage_row_count(small), 0);
+    assert_true(usage_add(small, &e, 1));
+    usage_free(from);
+    usage_free(full);
+    usage_free(small);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -383,6 +453,8 @@ int main(void)
         cmocka_unit_test(keys_with_one_hash_stay_apart),
         cmocka_unit_test(lines_of_many_hours_in_turn_are_all_counted),
         cmocka_unit_test(lines_that_jump_between_two_hours_share_their_rows),
+        cmocka_unit_test(a_copy_can_be_added_to),
+        cmocka_unit_test(only_an_empty_usage_becomes_a_copy_and_within_its_cap),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -165,9 +165,11 @@ class _Listener(Server):
             request.settimeout(PATIENCE)
             request = self.context.wrap_socket(request, server_side=True)
             request.settimeout(None)
-        super().finish_request(request, client_address)
-        if self.context:
-            request.close()
+        try:
+            super().finish_request(request, client_address)
+        finally:
+            if self.context:
+                request.close()
 
 
 class Kube:
@@ -397,6 +399,14 @@ class Kube:
         if id(item) not in self._rendered:
             self._rendered[id(item)] = json.dumps(item).encode()
         return self._rendered[id(item)]
+
+    def prerender(self, resource, selector, limit):
+        """Renders what a list in such pages will be made of, so that nobody measures that; the number of pages."""
+        with self.lock:
+            items = [item for item in self.objects[resource].values() if selects(selector, item["metadata"]["labels"])]
+            for item in items:
+                self._render(item)
+        return -(-len(items) // limit)
 
     def _log(self, asked):
         self._find("pods", asked.namespace, asked.name)

@@ -13,7 +13,6 @@ import re
 import socket
 import ssl
 import threading
-import time
 import urllib.parse
 import uuid
 
@@ -131,7 +130,8 @@ class LokiAsked(Asked):
         return found.op, found.value
 
     def __repr__(self):
-        return f"<{self.what} {self.query} {self.form.get('start')}..{self.form.get('end')} -> {self.status} {self.entries}>"
+        window = f"{self.form.get('start')}..{self.form.get('end')}"
+        return f"<{self.what} {self.query} {window} -> {self.status}, {self.entries} entries>"
 
 
 class _Handler(Handler):

@@ -7,6 +7,7 @@ import datetime
 import ipaddress
 import json
 import re
+import typing
 import zoneinfo
 
 SECOND = 1_000_000_000
@@ -242,6 +243,51 @@ def locate(events, networks):
             continue
         event.country = next((code for network, code in known if address in network), "")
     return events
+
+
+class Definition(typing.NamedTuple):
+    """A service that is deployed; `broken`: its definition cannot be read."""
+    name: str
+    namespace: str = "oscar-svc"
+    owner: str = ""
+    visibility: str = ""
+    allowed_users: tuple = ()
+    broken: bool = False
+
+
+def visible(definitions, user, owned=False):
+    """The definitions that an OIDC user may see; `owned`: their own alone."""
+    broken = {definition.name for definition in definitions if definition.broken}
+
+    def may_see(definition):
+        if definition.name in broken:
+            return False
+        if definition.owner == user:
+            return True
+        return not owned and (definition.visibility == "public" or
+                              definition.visibility == "restricted" and user in definition.allowed_users)
+
+    return [definition for definition in definitions if may_see(definition)]
+
+
+def _own_namespaces(definitions, user, shared):
+    """Those in which everything is the user's: what was deleted there was theirs, too."""
+    mine = set(visible(definitions, user, owned=True))
+    everywhere = {definition.namespace for definition in definitions} - {shared}
+    return {namespace for namespace in everywhere
+            if all(definition in mine for definition in definitions if definition.namespace == namespace)}
+
+
+def in_scope(events, definitions, user, owned=False, shared="oscar-svc"):
+    """The events that a report of an OIDC user's counts."""
+    seen = visible(definitions, user, owned)
+    there = {(definition.namespace, definition.name) for definition in seen}
+    hidden = {definition.name for definition in definitions if definition not in seen}
+    everywhere = {definition.name for definition in seen} - hidden
+    own = _own_namespaces(definitions, user, shared) if owned else set()
+    return [event for event in events
+            if (event.namespace in own or (event.namespace, event.service) in there if event.namespace
+                else event.service in everywhere)]
 
 
 def countries(events):

@@ -1,4 +1,4 @@
-"""An authority of our own, and a server certificate for loopback, made by the openssl command."""
+"""An authority of our own, server certificates for loopback, and one that nobody vouches for; by the openssl command."""
 import pathlib
 import ssl
 import subprocess
@@ -33,3 +33,11 @@ class Authority:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, key)
         return context
+
+
+def self_signed(directory):
+    """For 127.0.0.1, and nobody vouches for it: (path of the certificate, path of its key)."""
+    certificate, key = directory / "cert.pem", directory / "key.pem"
+    _openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", 1,
+             "-subj", "/CN=nobody", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate)
+    return certificate, key

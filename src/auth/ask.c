@@ -1,0 +1,51 @@
+/* A fetch and its end, waited for. */
+#include "auth/ask.h"
+
+#include "auth/auth.h"
+#include "net/client.h"
+#include "net/fetch.h"
+#include "util/arena.h"
+#include "util/timestamp.h"
+
+/* fetcher_wait() comes back at the fetch's end, which its deadline bounds. */
+enum { WAIT_MS = 1000 };
+
+struct asked {
+    struct arena *arena;
+    struct ask_answer *answer;
+    bool done;
+};
+
+static void take_answer(void *context, const struct fetch_answer *answer)
+{
+    struct asked *asked = context;
+
+    asked->done = true;
+    if (answer->outcome == FETCH_ANSWERED)
+        *asked->answer =
+            (struct ask_answer){.status = answer->status, .body = arena_text(asked->arena, answer->body)};
+    else
+        *asked->answer = (struct ask_answer){.why = arena_string(asked->arena, text_of(answer->why))};
+}
+
+bool ask(const struct auth_context *context, const char *url, const char *token, int client,
+         struct ask_answer *answer)
+{
+    const struct fetch_access access = {.token = token};
+    struct asked asked = {.arena = context->arena, .answer = answer};
+    int64_t deadline = clock_ms() + ASK_MS;
+
+    if (deadline > context->deadline)
+        deadline = context->deadline;
+    fetch_start(context->fetcher,
+                &(struct fetch_request){
+                    .url = url, .access = &access, .max_bytes = ASK_MAX_BYTES, .deadline = deadline},
+                take_answer, &asked);
+    while (!asked.done) {
+        if (client_wait(context->fetcher, client, WAIT_MS))
+            continue;
+        fetcher_cancel(context->fetcher);
+        return false;
+    }
+    return true;
+}

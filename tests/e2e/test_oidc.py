@@ -5,6 +5,7 @@ import re
 import pytest
 
 from harness import expect, model
+from harness.cgi import CgiApp
 from harness.client import ADMIN, basic
 from harness.cluster import ALICE, BOB, CAROL, DAY, MONTH, USERS, Cluster
 from harness.fake_prometheus import FakePrometheus
@@ -155,6 +156,14 @@ def test_one_metric_is_the_same_as_among_all(nginx, cluster, signed_in, user):
             for metric, value in model.values_of(cluster.seen_events(user), name, *cluster.hours_of(user, name)):
                 answer = nginx.get(f"/system/metrics/{name}?{MONTH}&metric={metric}", auth=signed_in[user])
                 assert answer.json()["value"] == value
+
+
+def test_users_of_a_program_run_as_plain_cgi(cluster, provider, signed_in, folder):
+    """It has nothing to remember: the provider is asked each time."""
+    app = CgiApp(folder, {**cluster.settings, **oidc(provider)})
+    for user in USERS:
+        assert app.get("/system/metrics", MONTH, auth=signed_in[user]).json()["totals"] == cluster.totals(user)
+    app.stop()
 
 
 ADMINS = [f"?{MONTH}", f"/breakdown?{MONTH}&group_by=service&include_users=true",

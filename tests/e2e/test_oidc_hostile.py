@@ -712,6 +712,8 @@ GROUPS = {
         "in capitals": ({"entitlements": [(EGI_PREFIX + GROUP).upper() + ":x"]}, True),
         "alone": ({"entitlements": [GROUP]}, False), "another URN": (
             {"entitlements": [f"urn:mace:example.org:group:{GROUP}:x"]}, False),
+        "another organisation": ({"entitlements": [f"urn:mace:egj.eu:group:{GROUP}:x"]}, False),
+        "another kind": ({"entitlements": [f"urn:mace:egi.eu:gruop:{GROUP}:x"]}, False),
         "not at the beginning": ({"entitlements": ["x" + EGI_PREFIX + GROUP + ":x"]}, False),
         "as a role": ({"entitlements": [EGI_PREFIX + "x:" + GROUP]}, False),
         "of four fields": ({"entitlements": ["urn:mace:egi.eu:group"]}, False),

@@ -370,6 +370,13 @@ def test_owned_is_what_they_own_and_what_was_theirs(owned):
         assert owned.services(user) == {item["key"]: item["requests_count_total"] for item in expected}
 
 
+def test_the_shared_namespace_is_nobodys_own(start, folder, issuer):
+    """Though all that runs there now is theirs."""
+    lines = [request(T, "/run/x", "u", name, "oscar-svc") for name in ("mine", "gone")]
+    small = Small(folder, start, issuer, [Definition("mine", owner=ALICE)], lines, OSCAR_METRICS_SCOPE="owned")
+    assert small.services(ALICE) == {"mine": 1}
+
+
 def test_owned_services_one_by_one(owned):
     for user, name, expected in (
             (ALICE, "mine", 3), (ALICE, "both", 8), (ALICE, "gone", 4), (ALICE, "never-heard-of", 0),

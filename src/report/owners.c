@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "model/identity.h"
 #include "sources/inventory.h"
 #include "util/arena.h"
 
@@ -27,8 +28,8 @@ struct owners owners_of(struct arena *arena, const struct inventory *inventory,
 {
     struct owners owners = {ARENA_ARRAY(arena, inventory->count + 1, struct owner), 1};
 
-    owners.list[0] =
-        (struct owner){TEXT_LITERAL("cluster_admin"), TEXT_LITERAL("oscar"), text_of(services_namespace)};
+    owners.list[0] = (struct owner){TEXT_LITERAL(IDENTITY_CLUSTER_ADMIN), TEXT_LITERAL("oscar"),
+                                    text_of(services_namespace)};
     for (size_t i = 0; i < inventory->count; i++) {
         const struct service *service = &inventory->services[i];
 

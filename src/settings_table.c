@@ -100,13 +100,19 @@ const struct setting_row setting_rows[SETTING_COUNT] = {
     [OSCAR_METRICS_SERVICES_DIR] =
         {"OSCAR_METRICS_SERVICES_DIR", "", TYPE_TEXT,
          .help = "a folder of service definitions (YAML); a sub-folder is a namespace"},
-    [OSCAR_METRICS_KUBE_URL] = {"OSCAR_METRICS_KUBE_URL", "", TYPE_URL,
-                                .group = "The Kubernetes API (not read by this version)",
-                                .help = "from outside the cluster; empty: in-cluster"},
-    [OSCAR_METRICS_KUBE_TOKEN_FILE] = {"OSCAR_METRICS_KUBE_TOKEN_FILE", "", TYPE_TEXT,
-                                       .help = "bearer token"},
+    [OSCAR_METRICS_KUBE_URL] = {"OSCAR_METRICS_KUBE_URL", "", TYPE_URL, .group = "The Kubernetes API",
+                                .help = "where it is, seen from outside the cluster; empty: in a pod, as "
+                                        "the pod is told"},
+    [OSCAR_METRICS_KUBE_TOKEN_FILE] =
+        {"OSCAR_METRICS_KUBE_TOKEN_FILE", "", TYPE_TEXT,
+         .help = "bearer token, read for each request; empty: in a pod its service account's, else none"},
     [OSCAR_METRICS_KUBE_CA_FILE] = {"OSCAR_METRICS_KUBE_CA_FILE", "", TYPE_TEXT,
-                                    .help = "certificates (PEM)"},
+                                    .help = "certificates (PEM) to trust; empty: in a pod its service "
+                                            "account's, else the system's"},
+    [KUBERNETES_SERVICE_HOST] = {"KUBERNETES_SERVICE_HOST", "", TYPE_TEXT,
+                                 .help = "set by Kubernetes in every pod"},
+    [KUBERNETES_SERVICE_PORT] = {"KUBERNETES_SERVICE_PORT", "443", TYPE_COUNT, .least = 1, .most = 65535,
+                                 .help = "set by Kubernetes in every pod"},
     [OSCAR_METRICS_SCOPE] = {"OSCAR_METRICS_SCOPE", "visible", TYPE_CHOICE, .choices = "visible owned",
                              .help = "what OIDC users see"},
 };

@@ -106,8 +106,10 @@ static enum stage check_question(struct request *request, struct report *report)
 /* The inventory may be missing: the shared owner is there all the same. */
 static enum stage read_owners(struct request *request, struct report *report, struct owners *owners)
 {
-    enum stage stage = gather_sources(request, 1u << SOURCE_INVENTORY, report);
+    enum stage stage;
 
+    report->wants_owners = true;
+    stage = gather_sources(request, 1u << SOURCE_INVENTORY, report);
     if (stage != GO_ON)
         return stage;
     *owners = owners_of(request->arena, &report->inventory,
@@ -145,8 +147,10 @@ static enum stage limit_to_user(struct request *request, struct report *report)
         .owned_only = text_is(text_of(settings_text(request->settings, OSCAR_METRICS_SCOPE)), "owned"),
         .services_namespace = text_of(settings_text(request->settings, OSCAR_SERVICES_NAMESPACE)),
     };
-    enum stage stage = gather_sources(request, 1u << SOURCE_INVENTORY, report);
+    enum stage stage;
 
+    report->wants_owners = rules.owned_only;
+    stage = gather_sources(request, 1u << SOURCE_INVENTORY, report);
     if (stage != GO_ON)
         return stage;
     if (!report->inventory.whole)

@@ -67,6 +67,18 @@ void status_note_open(struct source_status *status, enum status_level level, con
     va_end(args);
 }
 
+void status_join(struct source_status *status, const struct source_status *part)
+{
+    if (part->level > status->level)
+        status->level = part->level;
+    for (size_t i = 0; i < part->note_count && i < STATUS_NOTES_MAX; i++)
+        add_note(status, part->open[i], part->notes[i]);
+    if (part->note_count > STATUS_NOTES_MAX)
+        status->note_count += part->note_count - STATUS_NOTES_MAX;
+    if (part->has_time)
+        status_read_at(status, part->last_updated);
+}
+
 void status_hide_words(struct source_status *status)
 {
     size_t said = status->note_count, kept = 0;

@@ -41,6 +41,9 @@ void status_note_open(struct source_status *status, enum status_level level, con
 /* Leaves only the open notes, and one that says that there were others. The level stays. */
 void status_hide_words(struct source_status *status);
 
+/* All that a part of the source says, as if it had been said of the source itself. */
+void status_join(struct source_status *status, const struct source_status *part);
+
 /* Data of this source was read at that time; of several the oldest stays. */
 void status_read_at(struct source_status *status, struct instant when);
 

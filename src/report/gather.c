@@ -72,7 +72,7 @@ static void start(const struct source_context *context, unsigned mask, struct re
                   struct jobs *jobs)
 {
     if (mask >> SOURCE_INVENTORY & 1) {
-        add_job(jobs, inventory_start(context, &report->inventory));
+        add_job(jobs, inventory_start(context, report->wants_owners, &report->inventory));
         report->sources[SOURCE_INVENTORY] = &report->inventory.status;
     }
     if (mask >> SOURCE_HOURS & 1)

@@ -19,8 +19,10 @@ struct owners {
     size_t count;
 };
 
-/* From the definitions: a namespace other than the shared one belongs to the owner that its definitions state
- * (of several, the first in byte order of the services' names). The shared owner is always there. */
+/* The shared owner is always there. Every other namespace belongs to whom it says itself; where that is not
+ * known (inventory->namespaces_known), to the owner that its definitions state (of several, the first in byte
+ * order of the services' names). An owner's name is what one of their services has in the label owner_name,
+ * with spaces for underscores, else the id: asked for in the owner's namespace first. */
 struct owners owners_of(struct arena *arena, const struct inventory *inventory,
                         const char *services_namespace);
 

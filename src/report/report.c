@@ -22,6 +22,7 @@ static const char *const group_names[] = {
 void report_free(struct report *report)
 {
     usage_free(report->usage);
+    inventory_release(&report->inventory);
     report->usage = NULL;
 }
 

@@ -24,6 +24,7 @@ enum report_source {
 struct report {
     struct question question;
     struct scope scope;
+    bool wants_owners; /* the inventory is to know whose the namespaces are */
     struct inventory inventory;
     struct hours hours;
     struct usage *usage; /* owned; report_free() */

@@ -237,31 +237,70 @@ static size_t run_end(const struct resident *residents, size_t first, size_t cou
     return end;
 }
 
-/* The namespaces that are theirs with all that ever ran there. There is nothing yet that says whose a
- * namespace is, so it is taken for the user's only when no sign says otherwise: it is not the shared one,
- * every definition in it could be read and states the user as its owner, and no name in it is hidden. A
- * namespace without any definition is nobody's, even if it was theirs: better a deleted service too few than
- * another's.
- */
+/* No definition of the namespace says that anybody but the user has a part in it. */
+static bool is_undisputed(const struct scope_rules *rules, struct text namespace,
+                          const struct resident *residents, size_t first, size_t end)
+{
+    const struct inventory *inventory = rules->inventory;
+
+    for (size_t i = first; i < end; i++)
+        if (!residents[i].visible)
+            return false;
+    return !text_equal(namespace, rules->services_namespace) &&
+           !is_among(namespace, inventory->broken_in, inventory->broken_in_count);
+}
+
+/* Where no namespace says whose it is, it is taken for the user's only when no sign says otherwise: it is not
+ * the shared one, every definition in it could be read and states the user as its owner, and no name in it is
+ * hidden. A namespace without any definition is then nobody's, even if it was theirs: better a deleted
+ * service too few than another's. */
+static void find_stated(const struct scope_rules *rules, const struct resident *residents, size_t count,
+                        struct scope *scope, struct text *owned)
+{
+    for (size_t first = 0, end; first < count; first = end) {
+        end = run_end(residents, first, count);
+        if (is_undisputed(rules, residents[first].namespace, residents, first, end))
+            owned[scope->owned_count++] = residents[first].namespace;
+    }
+}
+
+/* A namespace that says that it is the user's, unless what runs there says otherwise. Both lists are sorted
+ * by namespace. */
+static void find_said(const struct scope_rules *rules, const struct resident *residents, size_t count,
+                      struct scope *scope, struct text *owned)
+{
+    const struct inventory *inventory = rules->inventory;
+    size_t first = 0;
+
+    for (size_t i = 0; i < inventory->namespace_count; i++) {
+        struct text namespace = inventory->namespaces[i].namespace;
+        size_t end;
+
+        while (first < count && text_compare(residents[first].namespace, namespace) < 0)
+            first++;
+        end = first;
+        if (first < count && text_equal(residents[first].namespace, namespace))
+            end = run_end(residents, first, count);
+        if (text_equal(inventory->namespaces[i].owner, rules->user) &&
+            is_undisputed(rules, namespace, residents, first, end))
+            owned[scope->owned_count++] = namespace;
+        first = end;
+    }
+}
+
+/* The namespaces that are theirs with all that ever ran there. */
 static void find_owned(struct arena *arena, const struct scope_rules *rules, struct scope *scope)
 {
     const struct inventory *inventory = rules->inventory;
     size_t count;
     const struct resident *residents =
         residents_of(arena, inventory, scope->visible, (struct text){NULL, 0}, &count);
-    struct text *owned = ARENA_ARRAY(arena, count + 1, struct text);
+    struct text *owned = ARENA_ARRAY(arena, count + inventory->namespace_count + 1, struct text);
 
-    for (size_t first = 0, end; first < count; first = end) {
-        struct text namespace = residents[first].namespace;
-        bool theirs = !text_equal(namespace, rules->services_namespace) &&
-                      !is_among(namespace, inventory->broken_in, inventory->broken_in_count);
-
-        end = run_end(residents, first, count);
-        for (size_t i = first; i < end; i++)
-            theirs = theirs && residents[i].visible;
-        if (theirs)
-            owned[scope->owned_count++] = namespace;
-    }
+    if (inventory->namespaces_known)
+        find_said(rules, residents, count, scope, owned);
+    else
+        find_stated(rules, residents, count, scope, owned);
     scope->owned = owned;
 }
 

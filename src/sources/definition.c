@@ -182,6 +182,27 @@ static bool read_allowed_users(struct reader *r)
     return false;
 }
 
+/* Of the labels the owner's name, which is only shown: whatever is odd about it is passed over. */
+static bool read_labels(struct reader *r)
+{
+    if (r->event.type != YAML_MAPPING_START_EVENT)
+        return skip_node(r);
+    while (next(r)) {
+        bool named = r->event.type == YAML_SCALAR_EVENT && text_is(scalar_text(&r->event), "owner_name");
+
+        if (r->event.type == YAML_MAPPING_END_EVENT)
+            return true;
+        if (!skip_node(r) || !next(r))
+            return false;
+        if (named && r->event.type == YAML_SCALAR_EVENT && !is_null(&r->event) &&
+            !memchr(r->event.data.scalar.value, '\0', r->event.data.scalar.length))
+            r->service.owner_name = arena_text(r->arena, scalar_text(&r->event));
+        if (!skip_node(r))
+            return false;
+    }
+    return false;
+}
+
 static bool read_value(struct reader *r, enum key key)
 {
     switch (key) {
@@ -220,6 +241,8 @@ static bool read_pair(struct reader *r)
 
     if (r->event.type == YAML_ALIAS_EVENT)
         return broken(r, "a key is an alias");
+    if (key == KEY_COUNT && r->event.type == YAML_SCALAR_EVENT && text_is(scalar_text(&r->event), "labels"))
+        return next(r) && read_labels(r);
     if (key == KEY_COUNT)
         return skip_node(r) && next(r) && skip_node(r);
     if (r->event.data.scalar.anchor || !is_plain_tag(r->event.data.scalar.tag))

@@ -1,273 +1,50 @@
-/* A folder of definitions: OSCAR_METRICS_SERVICES_DIR/x.yaml and OSCAR_METRICS_SERVICES_DIR/NAMESPACE/x.yaml.
- *
- * First all names are listed, then the files are read in the order of their paths, a few milliseconds at a
- * time. A file that cannot be read costs its service, and the status names it; a folder that cannot be listed
- * to its end costs the whole inventory, because nobody would know which services it hides. */
+/* Which source it is, and what all of them have in common: the lists and their order. */
 #include "sources/inventory.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "settings.h"
+#include "sources/inventory_draft.h"
+#include "sources/kube.h"
 #include "sources/note.h"
 #include "util/arena.h"
-#include "util/buf.h"
+#include "util/cache.h"
 #include "util/memory.h"
-#include "util/text.h"
-#include "util/timestamp.h"
 
-enum { MAX_FILES = 20000, SLICE_MS = 5, NAME_IN_NOTES = 120, READ_BYTES = 64 * 1024 };
+enum { NAME_IN_NOTES = 120 };
 
-/* A file to be read, or (while listing) a sub-folder. Names lie in the arena. */
-struct entry {
-    const char *folder; /* NULL: the top */
-    const char *file;
-};
-
-struct entries {
-    struct entry *items;
-    size_t count, capacity;
-};
-
-enum phase { LIST_FOLDER, NEXT_FOLDER, READ_FILES };
-
-struct inventory_job {
-    struct job job; /* first */
-    const struct source_context *context;
-    struct inventory *out;
-    const char *namespace; /* of the top */
-    enum phase phase;
-    int root;           /* descriptor */
-    DIR *dir;           /* the folder being listed */
-    const char *folder; /* its name; NULL: the top */
-    struct entries folders, files;
-    size_t folders_listed, files_read;
-    struct service *services; /* as many as files at most */
-    size_t service_count;
-    struct text *broken; /* names; the same */
-    size_t broken_count;
-    struct text *broken_in; /* namespaces; the same */
-    size_t broken_in_count;
-    struct buf bytes;
-};
-
-static void add_entry(struct entries *entries, struct entry entry)
+void inventory_draft_add(struct inventory_draft *draft, const struct service *service)
 {
-    if (entries->count == entries->capacity) {
-        entries->capacity = entries->capacity ? entries->capacity * 2 : 64;
-        entries->items = memory_grow(entries->items, entries->capacity, sizeof(entry));
+    if (draft->service_count == draft->service_capacity) {
+        draft->service_capacity = draft->service_capacity ? draft->service_capacity * 2 : 64;
+        draft->services = memory_grow(draft->services, draft->service_capacity, sizeof(*service));
     }
-    entries->items[entries->count++] = entry;
+    draft->services[draft->service_count++] = *service;
 }
 
-static void release(struct inventory_job *job)
+static void add_name(struct text **names, size_t *count, size_t *capacity, struct text name)
 {
-    if (job->dir)
-        closedir(job->dir);
-    if (job->root >= 0)
-        close(job->root);
-    free(job->folders.items);
-    free(job->files.items);
-    buf_free(&job->bytes);
-    job->dir = NULL;
-    job->root = -1;
-    job->folders.items = job->files.items = NULL;
-}
-
-/* "NAMESPACE/FILE", fit for a note. */
-static const char *path_words(const struct inventory_job *job, struct entry entry)
-{
-    struct arena *arena = job->context->arena;
-
-    return arena_format(
-        arena, "%s/%s",
-        note_words(arena, text_of(entry.folder ? entry.folder : job->namespace), NAME_IN_NOTES),
-        note_words(arena, text_of(entry.file), NAME_IN_NOTES));
-}
-
-static struct text without_ending(const char *file)
-{
-    struct text name = text_of(file);
-
-    if (name.length > 5 && strcmp(file + name.length - 5, ".yaml") == 0)
-        name.length -= 5;
-    else if (name.length > 4 && strcmp(file + name.length - 4, ".yml") == 0)
-        name.length -= 4;
-    return name;
-}
-
-static bool is_definition(const char *file)
-{
-    return without_ending(file).length < strlen(file);
-}
-
-/* Nothing can be said about any service. */
-static enum job_state give_up(struct inventory_job *job, const char *what, const char *why)
-{
-    status_note(&job->out->status, STATUS_MISSING, "%s: %s", what, why);
-    release(job);
-    return JOB_DONE;
-}
-
-static const char *error_words(int number)
-{
-    switch (number) {
-    case ENOENT:
-        return "no such file or folder";
-    case EACCES:
-    case EPERM:
-        return "permission denied";
-    case ENOTDIR:
-        return "no folder";
-    case EMFILE:
-    case ENFILE:
-        return "too many open files";
-    case ELOOP:
-        return "a symbolic link that leads nowhere";
-    default:
-        return "cannot be read";
+    if (*count == *capacity) {
+        *capacity = *capacity ? *capacity * 2 : 16;
+        *names = memory_grow(*names, *capacity, sizeof(name));
     }
+    (*names)[(*count)++] = name;
 }
 
-static const char *folder_words(const struct inventory_job *job)
+void inventory_draft_break(struct inventory_draft *draft, struct text namespace, struct text name)
 {
-    return job->folder ? note_words(job->context->arena, text_of(job->folder), NAME_IN_NOTES)
-                       : "OSCAR_METRICS_SERVICES_DIR";
+    add_name(&draft->broken_in, &draft->broken_in_count, &draft->broken_in_capacity, namespace);
+    if (text_is_dns_name(name))
+        add_name(&draft->broken, &draft->broken_count, &draft->broken_capacity, name);
 }
 
-static bool is_folder(const struct inventory_job *job, const struct dirent *item)
+void inventory_draft_free(struct inventory_draft *draft)
 {
-    struct stat seen;
-
-    if (item->d_type != DT_UNKNOWN && item->d_type != DT_LNK)
-        return item->d_type == DT_DIR;
-    return fstatat(job->root, item->d_name, &seen, 0) == 0 && S_ISDIR(seen.st_mode);
-}
-
-/* A name that cannot be a namespace's is not looked into: it may be lost+found, or a slip. */
-static void add_folder(struct inventory_job *job, const char *name)
-{
-    struct text copy = arena_text(job->context->arena, text_of(name));
-
-    if (text_is_dns_name(copy))
-        add_entry(&job->folders, (struct entry){.file = copy.data});
-    else
-        status_note(&job->out->status, STATUS_PARTIAL, "%s/: not read, the name is no namespace's",
-                    note_words(job->context->arena, copy, NAME_IN_NOTES));
-}
-
-static enum job_state list_next(struct inventory_job *job)
-{
-    const struct dirent *item;
-
-    errno = 0;
-    item = readdir(job->dir);
-    if (item == NULL) {
-        if (errno != 0)
-            return give_up(job, folder_words(job), error_words(errno));
-        closedir(job->dir);
-        job->dir = NULL;
-        job->phase = NEXT_FOLDER;
-        return JOB_READY;
-    }
-    if (item->d_name[0] == '.')
-        return JOB_READY;
-    if (is_definition(item->d_name)) {
-        if (job->files.count == MAX_FILES)
-            return give_up(job, "OSCAR_METRICS_SERVICES_DIR", "more than 20000 definitions");
-        add_entry(&job->files,
-                  (struct entry){.folder = job->folder,
-                                 .file = arena_string(job->context->arena, text_of(item->d_name))});
-    } else if (job->folder == NULL && is_folder(job, item)) {
-        if (job->folders.count == MAX_FILES)
-            return give_up(job, "OSCAR_METRICS_SERVICES_DIR", "more than 20000 sub-folders");
-        add_folder(job, item->d_name);
-    }
-    return JOB_READY;
-}
-
-static int compare_paths(const void *a, const void *b)
-{
-    const struct entry *x = a, *y = b;
-    int order = text_compare(text_of(x->folder), text_of(y->folder));
-
-    return order ? order : strcmp(x->file, y->file);
-}
-
-/* False when it cannot be; errno then says why. */
-static bool open_folder(struct inventory_job *job, const char *path)
-{
-    int fd = openat(job->root, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), number;
-
-    job->dir = fd >= 0 ? fdopendir(fd) : NULL;
-    if (job->dir)
-        return true;
-    number = errno;
-    if (fd >= 0)
-        close(fd);
-    errno = number;
-    return false;
-}
-
-static enum job_state open_next_folder(struct inventory_job *job)
-{
-    if (job->folders_listed == job->folders.count) {
-        if (job->files.count > 0)
-            qsort(job->files.items, job->files.count, sizeof(job->files.items[0]), compare_paths);
-        job->services = ARENA_ARRAY(job->context->arena, job->files.count, struct service);
-        job->broken = ARENA_ARRAY(job->context->arena, job->files.count, struct text);
-        job->broken_in = ARENA_ARRAY(job->context->arena, job->files.count, struct text);
-        job->phase = READ_FILES;
-        return JOB_READY;
-    }
-    job->folder = job->folders.items[job->folders_listed++].file;
-    if (!open_folder(job, job->folder))
-        return give_up(job, folder_words(job), error_words(errno));
-    job->phase = LIST_FOLDER;
-    return JOB_READY;
-}
-
-/* The bytes of a regular file, in job->bytes. NULL, or why not. */
-static const char *read_bytes(struct inventory_job *job, int fd)
-{
-    char piece[READ_BYTES];
-    struct stat seen;
-    ssize_t got;
-
-    if (fstat(fd, &seen) < 0)
-        return error_words(errno);
-    if (!S_ISREG(seen.st_mode))
-        return "no regular file";
-    buf_clear(&job->bytes);
-    while ((got = read(fd, piece, sizeof(piece))) > 0)
-        if (!buf_add(&job->bytes, (struct text){piece, (size_t)got}))
-            return "larger than 1 MiB";
-    return got < 0 ? error_words(errno) : NULL;
-}
-
-/* NULL, or why the definition is none. */
-static const char *read_file(struct inventory_job *job, struct entry entry, struct service *out)
-{
-    struct arena *arena = job->context->arena;
-    const char *path = entry.folder ? arena_format(arena, "%s/%s", entry.folder, entry.file) : entry.file;
-    /* Without O_NONBLOCK a FIFO would hold the worker until somebody writes. */
-    int fd = openat(job->root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    const char *why;
-
-    out->name = (struct text){NULL, 0};
-    if (fd < 0)
-        return errno == ENXIO ? "no regular file" : error_words(errno);
-    why = read_bytes(job, fd);
-    close(fd);
-    if (why)
-        return why;
-    out->namespace = text_of(entry.folder ? entry.folder : job->namespace);
-    return definition_parse(arena, buf_text(&job->bytes), out, &why) ? NULL : why;
+    free(draft->services);
+    free(draft->broken);
+    free(draft->broken_in);
+    *draft = (struct inventory_draft){.services = NULL};
 }
 
 static int compare_services(const void *a, const void *b)
@@ -278,8 +55,7 @@ static int compare_services(const void *a, const void *b)
     if (order == 0)
         order = text_compare(x->namespace, y->namespace);
     /* Of two definitions of one service the one that fewer may see comes first and is kept; users see
-     * neither.
-     */
+     * neither. */
     if (order == 0)
         order = (x->visibility > y->visibility) - (x->visibility < y->visibility);
     if (order == 0)
@@ -293,148 +69,78 @@ static int compare_names(const void *a, const void *b)
     return text_compare(*(const struct text *)a, *(const struct text *)b);
 }
 
-/* Nobody can ask for a name that is none. */
-static void add_broken(struct inventory_job *job, struct text namespace, struct text name)
-{
-    job->broken_in[job->broken_in_count++] = namespace;
-    if (text_is_dns_name(name))
-        job->broken[job->broken_count++] = name;
-}
-
 static bool is_same_service(const struct service *a, const struct service *b)
 {
     return text_equal(a->name, b->name) && text_equal(a->namespace, b->namespace);
 }
 
-static void sort_services(struct inventory_job *job)
+/* Into the arena, each service once. */
+static void finish_services(struct inventory_draft *draft, struct arena *arena, struct inventory *out)
 {
-    struct service *services = job->services;
-    struct arena *arena = job->context->arena;
+    struct service *services = ARENA_ARRAY(arena, draft->service_count, struct service);
     size_t kept = 0;
 
-    qsort(services, job->service_count, sizeof(services[0]), compare_services);
-    for (size_t i = 0; i < job->service_count; i++)
-        if (kept > 0 && is_same_service(&services[kept - 1], &services[i])) {
-            status_note(&job->out->status, STATUS_PARTIAL, "%s/%s: defined more than once",
-                        note_words(arena, services[i].namespace, NAME_IN_NOTES),
-                        note_words(arena, services[i].name, NAME_IN_NOTES));
-            add_broken(job, services[i].namespace, services[i].name);
+    if (draft->service_count > 0)
+        qsort(draft->services, draft->service_count, sizeof(*services), compare_services);
+    for (size_t i = 0; i < draft->service_count; i++) {
+        const struct service *service = &draft->services[i];
+
+        if (kept > 0 && is_same_service(&services[kept - 1], service)) {
+            status_note(&out->status, STATUS_PARTIAL, "%s/%s: defined more than once",
+                        note_words(arena, service->namespace, NAME_IN_NOTES),
+                        note_words(arena, service->name, NAME_IN_NOTES));
+            inventory_draft_break(draft, service->namespace, service->name);
         } else {
-            services[kept++] = services[i];
+            services[kept++] = *service;
         }
-    job->out->services = services;
-    job->out->count = kept;
+    }
+    out->services = services;
+    out->count = kept;
 }
 
-/* Each once; how many are left. */
-static size_t sort_names(struct text *names, size_t count)
+/* Into the arena, sorted, each once. */
+static const struct text *finish_names(struct arena *arena, const struct text *names, size_t count,
+                                       size_t *kept)
 {
-    size_t kept = 0;
+    struct text *sorted = ARENA_ARRAY(arena, count, struct text);
 
-    qsort(names, count, sizeof(names[0]), compare_names);
+    *kept = 0;
+    if (count == 0)
+        return sorted;
+    memcpy(sorted, names, count * sizeof(*names));
+    qsort(sorted, count, sizeof(*sorted), compare_names);
     for (size_t i = 0; i < count; i++)
-        if (kept == 0 || !text_equal(names[kept - 1], names[i]))
-            names[kept++] = names[i];
-    return kept;
+        if (*kept == 0 || !text_equal(sorted[*kept - 1], sorted[i]))
+            sorted[(*kept)++] = sorted[i];
+    return sorted;
 }
 
-static void sort_broken(struct inventory_job *job)
+void inventory_draft_finish(struct inventory_draft *draft, struct arena *arena, struct inventory *out)
 {
-    job->out->broken = job->broken;
-    job->out->broken_count = sort_names(job->broken, job->broken_count);
-    job->out->broken_in = job->broken_in;
-    job->out->broken_in_count = sort_names(job->broken_in, job->broken_in_count);
+    finish_services(draft, arena, out);
+    out->broken = finish_names(arena, draft->broken, draft->broken_count, &out->broken_count);
+    out->broken_in = finish_names(arena, draft->broken_in, draft->broken_in_count, &out->broken_in_count);
+    out->whole = true;
+    inventory_draft_free(draft);
 }
 
-static enum job_state read_next(struct inventory_job *job)
+struct job *inventory_start(const struct source_context *context, bool namespaces, struct inventory *out)
 {
-    struct service *service = &job->services[job->service_count];
-    struct entry entry;
-    const char *why;
-
-    if (job->files_read == job->files.count) {
-        sort_services(job);
-        sort_broken(job);
-        job->out->whole = true;
-        status_read_at(&job->out->status, job->context->now);
-        release(job);
-        return JOB_DONE;
-    }
-    entry = job->files.items[job->files_read++];
-    why = read_file(job, entry, service);
-    if (why) {
-        struct text name = service->name.length ? service->name : without_ending(entry.file);
-
-        status_note(&job->out->status, STATUS_PARTIAL, "%s: %s", path_words(job, entry), why);
-        add_broken(job, text_of(entry.folder ? entry.folder : job->namespace), name);
-    } else {
-        job->service_count++;
-    }
-    return JOB_READY;
-}
-
-static enum job_state inventory_step(struct job *base)
-{
-    struct inventory_job *job = (struct inventory_job *)base;
-    enum job_state state = job->root < 0 ? JOB_DONE : JOB_READY;
-    int64_t start = clock_ms();
-
-    while (state == JOB_READY && clock_ms() - start < SLICE_MS)
-        switch (job->phase) {
-        case LIST_FOLDER:
-            state = list_next(job);
-            break;
-        case NEXT_FOLDER:
-            state = open_next_folder(job);
-            break;
-        case READ_FILES:
-            state = read_next(job);
-            break;
-        }
-    return state;
-}
-
-static void inventory_stop(struct job *base, enum job_stop why)
-{
-    struct inventory_job *job = (struct inventory_job *)base;
-
-    if (why == JOB_DEADLINE && job->phase == READ_FILES)
-        status_note(&job->out->status, STATUS_MISSING, "only %zu of %zu definitions read before the deadline",
-                    job->files_read, job->files.count);
-    else if (why == JOB_DEADLINE)
-        status_note(&job->out->status, STATUS_MISSING, "the definitions were not listed before the deadline");
-    release(job);
-}
-
-static void open_root(struct inventory_job *job)
-{
-    const char *path = settings_text(job->context->settings, OSCAR_METRICS_SERVICES_DIR);
-
-    if (*path == '\0') {
-        status_note(
-            &job->out->status, STATUS_MISSING,
-            "not configured: set OSCAR_METRICS_SERVICES_DIR (this version does not read the Kubernetes API)");
-        return;
-    }
-    job->root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (job->root < 0 || !open_folder(job, "."))
-        give_up(job, folder_words(job), error_words(errno));
-}
-
-struct job *inventory_start(const struct source_context *context, struct inventory *out)
-{
-    static const struct job_ops ops = {inventory_step, inventory_stop};
-    struct inventory_job *job = ARENA_NEW(context->arena, struct inventory_job);
-
     *out = (struct inventory){.services = NULL};
     status_init(&out->status, context->arena, "service-inventory");
-    *job = (struct inventory_job){.job = {.ops = &ops},
-                                  .context = context,
-                                  .out = out,
-                                  .namespace = settings_text(context->settings, OSCAR_SERVICES_NAMESPACE),
-                                  .phase = LIST_FOLDER,
-                                  .root = -1};
-    buf_init(&job->bytes, DEFINITION_MAX_BYTES);
-    open_root(job);
-    return &job->job;
+    if (settings_text(context->settings, OSCAR_METRICS_SERVICES_DIR)[0])
+        return inventory_folder_start(context, out);
+    if (kube_is_configured(context->settings))
+        return inventory_kube_start(context, namespaces, out);
+    status_note(&out->status, STATUS_MISSING,
+                "not configured: this is no pod of a cluster, and neither OSCAR_METRICS_KUBE_URL nor "
+                "OSCAR_METRICS_SERVICES_DIR is set");
+    return NULL;
+}
+
+void inventory_release(struct inventory *inventory)
+{
+    for (size_t i = 0; i < sizeof(inventory->held) / sizeof(inventory->held[0]); i++)
+        cache_value_release(inventory->held[i]);
+    *inventory = (struct inventory){.services = NULL};
 }

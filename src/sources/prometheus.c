@@ -107,16 +107,6 @@ bool prometheus_can_limit(const struct settings *settings, const struct hours_qu
     return false;
 }
 
-static void join_status(struct source_status *status, const struct source_status *part)
-{
-    for (size_t i = 0; i < part->note_count && i < STATUS_NOTES_MAX; i++)
-        status_note(status, part->level, "%s", part->notes[i]);
-    if (part->note_count > STATUS_NOTES_MAX)
-        status->note_count += part->note_count - STATUS_NOTES_MAX;
-    if (part->has_time)
-        status_read_at(status, part->last_updated);
-}
-
 /* Pieces. */
 
 static void push(struct kind *kind, struct piece *piece)
@@ -266,7 +256,7 @@ static void ask_border(struct kind *kind)
 static void fail(struct kind *kind, struct piece *piece, const struct source_status *why)
 {
     piece->state = PIECE_FAILED;
-    join_status(&kind->status, why);
+    status_join(&kind->status, why);
 }
 
 /* Back to be asked again, in halves; false when it cannot be. */
@@ -333,7 +323,7 @@ static void take_answer(void *context, const struct fetch_answer *answer)
         piece->state = PIECE_ANSWERED;
         kind->answered++;
         status_read_at(&status, kind->job->context->now);
-        join_status(&kind->status, &status);
+        status_join(&kind->status, &status);
     } else if (answer->outcome == FETCH_TIMEOUT && ask->hurried) {
         piece->selection->hurried = true;
         if (!take_back_to_cut(kind, piece, length * 3 / (2 * LATE_PIECES)))
@@ -447,7 +437,7 @@ static void settle_kind(struct kind *kind, double *value)
     }
     if (missing && kind->answered > 0)
         note_missing(kind, missing, count);
-    join_status(&kind->job->out->status, &kind->status);
+    status_join(&kind->job->out->status, &kind->status);
 }
 
 /* With no value at all the source is missing, whatever the notes of the single queries said. */

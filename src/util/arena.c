@@ -47,6 +47,15 @@ void arena_free(struct arena *arena)
     free(arena);
 }
 
+size_t arena_bytes(const struct arena *arena)
+{
+    size_t bytes = sizeof(*arena);
+
+    for (const struct block *block = arena->blocks; block; block = block->next)
+        bytes += sizeof(*block) + block->size;
+    return bytes;
+}
+
 static struct block *add_block(struct arena *arena, size_t size)
 {
     struct block *block = memory_new(1, sizeof(*block) + size);

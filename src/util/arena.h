@@ -11,6 +11,7 @@ struct arena;
 struct arena *arena_new(void);
 void arena_free(struct arena *arena); /* NULL is allowed */
 void arena_reset(struct arena *arena);
+size_t arena_bytes(const struct arena *arena); /* that it has taken */
 
 /* Zeroed, aligned for any type, never NULL; lives until the next reset. */
 void *arena_alloc(struct arena *arena, size_t count, size_t size);

@@ -11,7 +11,8 @@
 
 struct json_scan json_scan_of(struct text text)
 {
-    return (struct json_scan){.at = text.data, .end = text.data + text.length};
+    /* Of nothing there may be no address to count from. */
+    return (struct json_scan){.at = text.data, .end = text.length > 0 ? text.data + text.length : text.data};
 }
 
 static bool broken(struct json_scan *scan)

@@ -3,7 +3,7 @@
 
     bench.py [--markdown] [--lines N] FOLDER [NAME]
 
-FOLDER keeps the data. NAME: auth, files, loki, memory, rate or sockets alone. A bound that is missed is no failure; a figure
+FOLDER keeps the data. NAME: auth, files, kube, loki, memory, rate or sockets alone. A bound that is missed is no failure; a figure
 that could not be taken is. --lines: a shorter log, to try the bench itself; the bounds are for 1,000,000.
 """
 import argparse
@@ -15,16 +15,18 @@ import traceback
 
 import auth
 import files
+import kube
 import loki
 import memory
 import rate
 import sockets
 from entries import entries
+from kube import services
 from month import month
 
 # What measures, and over which data.
-GROUPS = {"auth": (auth, month), "files": (files, month), "loki": (loki, entries), "memory": (memory, month),
-          "rate": (rate, month), "sockets": (sockets, month)}
+GROUPS = {"auth": (auth, month), "files": (files, month), "kube": (kube, services), "loki": (loki, entries),
+          "memory": (memory, month), "rate": (rate, month), "sockets": (sockets, month)}
 HEADING = ["figure", "measured", "compared with", "ratio", "bound", "met"]
 
 

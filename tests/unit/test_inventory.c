@@ -37,6 +37,8 @@ static const char *describe(struct arena *arena, const struct service *service)
         buf_add_char(&out, i ? ',' : ' ');
         buf_add(&out, service->allowed_users[i]);
     }
+    if (service->owner_name.length > 0)
+        buf_format(&out, " (%.*s)", (int)service->owner_name.length, service->owner_name.data);
     string = arena_string(arena, buf_text(&out));
     buf_free(&out);
     return string;
@@ -80,6 +82,16 @@ static void definitions_are_read(void **state)
          "yolo - - private", __LINE__},
         {T("Name: no\nname: yolo\nVISIBILITY: public\nx: 1\nx: 2\n"), "yolo - - private", __LINE__},
         {T("name: yolo\nowner: |\n  a b\n"), "yolo a b\n - private", __LINE__},
+        {T("name: yolo\nlabels: {owner_name: Ana_B}\nowner: a\n"), "yolo a - private (Ana_B)", __LINE__},
+        {T("labels:\n  x: [owner_name, {owner_name: no}]\n  owner_name: A\nname: yolo\n"),
+         "yolo - - private (A)", __LINE__},
+        {T("x: &a A\nlabels: {owner_name: *a}\nname: yolo\n"), "yolo - - private", __LINE__},
+        {T("labels: {owner_name: [A]}\nname: yolo\n"), "yolo - - private", __LINE__},
+        {T("labels: {owner_name: \"A\\0B\"}\nname: yolo\n"), "yolo - - private", __LINE__},
+        {T("labels: {owner_name: ~}\nname: yolo\n"), "yolo - - private", __LINE__},
+        {T("labels: [owner_name, A]\nname: yolo\n"), "yolo - - private", __LINE__},
+        {T("labels: &a {? [b] : c}\nname: yolo\n"), "yolo - - private", __LINE__},
+        {T("labels:\nname: yolo\n"), "yolo - - private", __LINE__},
     };
     struct arena *arena = arena_new();
 
@@ -237,11 +249,11 @@ static void put_folder(const struct fixture *f, const char *path)
 /* "level: namespace/name ... !broken ... in namespace ... half: notes"; "half": not read to its end. */
 static const char *read_inventory(struct fixture *f)
 {
-    struct job *job = inventory_start(&f->context, &f->inventory);
+    struct job *job = inventory_start(&f->context, false, &f->inventory);
     struct buf out;
     const char *string, *notes;
 
-    while (job->ops->step(job) != JOB_DONE)
+    while (job && job->ops->step(job) != JOB_DONE)
         continue;
     notes = status_notes(&f->inventory.status);
     buf_init(&out, 65536);
@@ -392,8 +404,8 @@ static void without_the_folder_nothing_is_known(void **state)
     tear_down(&f);
     set_up(&f, "");
     assert_string_equal(read_inventory(&f),
-                        "missing: half: not configured: set OSCAR_METRICS_SERVICES_DIR (this version "
-                        "does not read the Kubernetes API)");
+                        "missing: half: not configured: this is no pod of a cluster, and neither "
+                        "OSCAR_METRICS_KUBE_URL nor OSCAR_METRICS_SERVICES_DIR is set");
     tear_down(&f);
 }
 
@@ -434,14 +446,14 @@ static void stopped_before_the_end_nothing_is_known(void **state)
     (void)state;
     set_up(&f, NULL);
     put(&f, "yolo.yaml", "name: yolo\n");
-    job = inventory_start(&f.context, &f.inventory);
+    job = inventory_start(&f.context, false, &f.inventory);
     job->ops->stop(job, JOB_DEADLINE);
     assert_int_equal(f.inventory.status.level, STATUS_MISSING);
     assert_int_equal(f.inventory.count, 0);
     assert_false(f.inventory.whole);
     assert_string_equal(status_notes(&f.inventory.status),
                         "the definitions were not listed before the deadline");
-    job = inventory_start(&f.context, &f.inventory);
+    job = inventory_start(&f.context, false, &f.inventory);
     job->ops->stop(job, JOB_GONE);
     tear_down(&f);
 }

@@ -118,12 +118,15 @@ static bool is_url(struct text rest)
     return rest.length > 0 && rest.data[0] != '/';
 }
 
-static bool are_urls(struct text list)
+/* Issuers (OpenID Connect Core 1.0, section 2) have neither query nor fragment; and nothing secret may be in
+ * them, for the log names them. */
+static bool are_issuers(struct text list)
 {
     struct text piece;
 
     while (text_next(&list, &piece))
-        if (!is_url(piece))
+        if (!is_url(piece) || memchr(piece.data, '@', piece.length) ||
+            memchr(piece.data, '?', piece.length) || memchr(piece.data, '#', piece.length))
             return false;
     return true;
 }
@@ -162,7 +165,8 @@ static const char *check(const struct setting_row *row, const char *value, int64
             return NULL;
         return "is not an http or https URL";
     case TYPE_URLS:
-        return are_urls(text) ? NULL : "is not a comma-separated list of http or https URLs";
+        return are_issuers(text) ? NULL
+                                 : "is not a comma-separated list of issuers (http or https URLs alone)";
     case TYPE_CHOICE:
         return is_choice(row->choices, value) ? NULL : "is not one of its words (see --help)";
     case TYPE_ZONE:

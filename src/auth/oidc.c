@@ -32,6 +32,7 @@ const struct oidc_times oidc_times = {
     .fresh = HOUR,
     .usable = 24 * HOUR,
     .pause = 10 * SECOND,
+    .patience = 2 * SECOND,
     .user = 5 * MINUTE,
     .refusal = 5 * SECOND,
 };
@@ -157,6 +158,13 @@ static bool may_ask(const struct visit *visit, enum need need, const struct prov
            (!state->was_asked || clock_ms() - state->asked_at >= visit->oidc->times.pause);
 }
 
+/* What a provider that hangs is asked for is not worth waiting for: tokens that anybody can make up would
+ * hold all workers that may wait. */
+static bool is_slow(const struct visit *visit, const struct provider_state *state)
+{
+    return state->is_being_asked && clock_ms() - state->asking_since >= visit->oidc->times.patience;
+}
+
 static const struct key *only_fitting_key(const struct jwks *keys, enum algorithm algorithm)
 {
     const struct key *found = NULL;
@@ -197,6 +205,8 @@ static const char *verify(const struct token *token, const struct jwks *keys, bo
                  : "the provider has no key with the token's kid";
 }
 
+static const char slow[] = "the provider is being asked, and does not answer";
+
 /* With a provider that is usable. */
 static enum need look_at_signature(struct visit *visit, const struct provider_state *state)
 {
@@ -212,17 +222,20 @@ static enum need look_at_signature(struct visit *visit, const struct provider_st
         visit->verified = true;
         return NEED_USER;
     }
-    return other_keys && may_ask(visit, NEED_KEYS, state) ? NEED_KEYS : refuse(visit, why);
+    if (!other_keys || !may_ask(visit, NEED_KEYS, state))
+        return refuse(visit, why);
+    return is_slow(visit, state) ? refuse_without(visit, slow, SECOND) : NEED_KEYS;
 }
 
 static enum need look_at_provider(struct visit *visit, const struct provider_state *state)
 {
     int64_t now = clock_ms();
+    bool usable = state->provider && now - state->read_at < visit->oidc->times.usable;
 
     if ((state->provider == NULL || now - state->read_at >= visit->oidc->times.fresh) &&
-        may_ask(visit, NEED_PROVIDER, state))
-        return NEED_PROVIDER;
-    if (state->provider && now - state->read_at < visit->oidc->times.usable)
+        may_ask(visit, NEED_PROVIDER, state) && !(usable && state->is_being_asked))
+        return is_slow(visit, state) ? refuse_without(visit, slow, SECOND) : NEED_PROVIDER;
+    if (usable)
         return look_at_signature(visit, state);
     return refuse_without(visit, "the provider did not answer a moment ago",
                           state->asked_at + visit->oidc->times.pause - now);
@@ -311,16 +324,20 @@ static bool get_discovery(const struct visit *visit, struct discovery *out)
 static void get_provider(struct visit *visit)
 {
     struct discovery discovery;
-    struct jwks *keys = get_discovery(visit, &discovery) ? get_keys(visit, discovery.jwks_uri) : NULL;
+    struct jwks *keys;
 
+    providers_ask(visit->oidc->providers, visit->token.issuer);
+    keys = get_discovery(visit, &discovery) ? get_keys(visit, discovery.jwks_uri) : NULL;
     providers_asked(visit->oidc->providers, visit->token.issuer, &discovery, keys);
 }
 
 static void renew_keys(struct visit *visit)
 {
     struct provider_state state = providers_look(visit->oidc->providers, visit->token.issuer);
-    struct jwks *keys = get_keys(visit, provider_discovery(state.provider)->jwks_uri);
+    struct jwks *keys;
 
+    providers_ask(visit->oidc->providers, visit->token.issuer);
+    keys = get_keys(visit, provider_discovery(state.provider)->jwks_uri);
     providers_asked(visit->oidc->providers, visit->token.issuer, NULL, keys);
     provider_release(state.provider);
 }

@@ -15,11 +15,12 @@ struct oidc;
 
 /* Milliseconds. */
 struct oidc_times {
-    int64_t fresh;   /* how long a provider's description and keys are used before they are read again */
-    int64_t usable;  /* how long they are when the provider does not answer any more */
-    int64_t pause;   /* between two times that a provider is asked for them */
-    int64_t user;    /* how long a verified token and its user are remembered at most */
-    int64_t refusal; /* how long it is that a provider refused a token, or could not say */
+    int64_t fresh;    /* how long a provider's description and keys are used before they are read again */
+    int64_t usable;   /* how long they are when the provider does not answer any more */
+    int64_t pause;    /* between two times that a provider is asked for them */
+    int64_t patience; /* how long others wait for what one asks of it */
+    int64_t user;     /* how long a verified token and its user are remembered at most */
+    int64_t refusal;  /* how long it is that a provider refused a token, or could not say */
 };
 
 extern const struct oidc_times oidc_times;

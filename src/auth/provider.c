@@ -125,6 +125,17 @@ struct provider_state providers_look(struct providers *providers, struct text is
     return state;
 }
 
+void providers_ask(struct providers *providers, struct text issuer)
+{
+    struct row *row;
+
+    pthread_mutex_lock(&providers->lock);
+    row = need_row(providers, issuer);
+    row->state.is_being_asked = true;
+    row->state.asking_since = clock_ms();
+    pthread_mutex_unlock(&providers->lock);
+}
+
 void providers_asked(struct providers *providers, struct text issuer, const struct discovery *discovery,
                      struct jwks *keys)
 {
@@ -133,6 +144,7 @@ void providers_asked(struct providers *providers, struct text issuer, const stru
 
     pthread_mutex_lock(&providers->lock);
     row = need_row(providers, issuer);
+    row->state.is_being_asked = false;
     row->state.was_asked = true;
     row->state.asked_at = clock_ms();
     if (keys) {

@@ -32,8 +32,13 @@ struct provider_state {
     int64_t read_at;           /* clock_ms(): when the description was read; of a provider */
     bool was_asked;
     int64_t asked_at; /* clock_ms(): when that ended, well or not */
+    bool is_being_asked;
+    int64_t asking_since; /* clock_ms() */
 };
 struct provider_state providers_look(struct providers *providers, struct text issuer);
+
+/* Somebody begins to ask the provider, one at a time. */
+void providers_ask(struct providers *providers, struct text issuer);
 
 /* What came of asking. `keys` become the store's; NULL: the provider was no help, what was known stays.
  * `discovery` NULL: only the keys were asked for, the description stays as it is (there is one). */

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "model/identity.h"
 #include "sources/note.h"
 #include "util/arena.h"
 #include "util/base64.h"
@@ -101,6 +102,8 @@ static const char *read_claim_members(struct arena *arena, struct json_object *c
         return why;
     if (!copy_string(arena, claims, "sub", &out->subject) || !token_is_subject(out->subject))
         return "the token's sub is missing or cannot be a user's id";
+    if (text_is(out->subject, IDENTITY_CLUSTER_ADMIN))
+        return "the token's sub is the administrator's id";
     return NULL;
 }
 

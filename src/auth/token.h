@@ -31,10 +31,9 @@ struct token {
 
 /* Reads a token; all that *out points to lies in the arena. Accepted are three parts in strict base64url,
  * header and claims one JSON object each without repeated members; an algorithm that we verify; `typ` absent,
- * JWT or at+jwt (RFC 9068); no `crit`; `iss`, `sub` and `exp`. Keys that a header brings along or points to
- * (jwk, jku, x5u, x5c) are not looked at.
- * NULL when it was read; else why not, in words for the log, without anything of the token but the name of
- * its algorithm. */
+ * JWT or at+jwt (RFC 9068); no `crit`; `iss`, `sub` (not the administrator's id) and `exp`. Keys that a
+ * header brings along or points to (jwk, jku, x5u, x5c) are not looked at. NULL when it was read; else why
+ * not, in words for the log, without anything of the token but the name of its algorithm. */
 const char *token_read(struct arena *arena, struct text bytes, struct token *out)
     __attribute__((warn_unused_result));
 

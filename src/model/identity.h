@@ -4,6 +4,9 @@
 
 #include "util/text.h"
 
+/* OSCAR's id of the administrator, who owns what nobody else does. No OIDC user may have it. */
+#define IDENTITY_CLUSTER_ADMIN "cluster_admin"
+
 enum identity_kind {
     IDENTITY_NOBODY,
     IDENTITY_ADMIN, /* HTTP Basic: sees the whole cluster */

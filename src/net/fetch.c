@@ -35,6 +35,7 @@ struct fetch {
     char *backend; /* "https://host:port"; NULL: there is none */
     char *ca_file; /* NULL: the system's */
     int64_t deadline, retry_after_ms;
+    fetch_take *take; /* NULL: the body is kept */
     fetch_done *done;
     void *context;
     enum fetch_outcome outcome; /* of a fetch that ended before it began, or by our own limits */
@@ -131,7 +132,16 @@ static size_t take_body(char *data, size_t size, size_t count, void *context)
 {
     struct fetch *fetch = context;
     size_t length = size * count;
+    long status = 0;
 
+    if (fetch->take)
+        curl_easy_getinfo(fetch->easy, CURLINFO_RESPONSE_CODE, &status);
+    if (status == 200) {
+        if (fetch->take(fetch->context, (struct text){data, length}))
+            return length;
+        set_outcome(fetch, FETCH_ENOUGH, "no more was wanted");
+        return CURL_WRITEFUNC_ERROR;
+    }
     if (buf_add(&fetch->body, (struct text){data, length}))
         return length;
     set_outcome(fetch, FETCH_TOO_LARGE, "the answer is larger than %zu bytes", fetch->body.limit);
@@ -258,7 +268,8 @@ static void set_guards(struct fetch *fetch, int64_t left, size_t max_bytes)
     /* A name that is still being looked up at the deadline is left to its thread instead of being waited for.
      */
     curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
-    curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)max_bytes);
+    if (fetch->take == NULL) /* else the status decides, when it comes */
+        curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)max_bytes);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, fetch);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
@@ -343,6 +354,7 @@ void fetch_start(struct fetcher *fetcher, const struct fetch_request *request, f
 {
     struct fetch *fetch = memory_new(1, sizeof(*fetch));
 
+    fetch->take = request->take;
     fetch->done = done;
     fetch->context = context;
     fetch->shared = fetcher->shared;

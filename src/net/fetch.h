@@ -25,12 +25,18 @@ struct fetch_access {
     const char *tenant;              /* X-Scope-OrgID */
 };
 
+/* A piece of the body of a 200, as it comes; called from fetcher_wait(). Nothing is kept of it, and no more
+ * is read before the call returns. False: no more is wanted, the fetch ends as FETCH_ENOUGH. */
+typedef bool fetch_take(void *context, struct text piece);
+
 struct fetch_request {
     const char *url;                   /* copied */
     const struct fetch_access *access; /* NULL: none; what it points to must live until the call returns */
     struct text body;                  /* data NULL: GET; else POST of these bytes as a form; copied */
     size_t max_bytes;                  /* of the answer's body; more is FETCH_TOO_LARGE */
     int64_t deadline;                  /* clock_ms() */
+    fetch_take *take; /* NULL: the body is kept for done(). Else a 200 goes here, with done()'s context,
+                         however long it is; max_bytes is for what comes with any other status. */
 };
 
 enum fetch_outcome {
@@ -41,6 +47,7 @@ enum fetch_outcome {
     FETCH_TIMEOUT,   /* the deadline passed */
     FETCH_BROKEN,    /* the connection ended inside the answer, or it was no HTTP */
     FETCH_TOO_LARGE, /* the body is over max_bytes */
+    FETCH_ENOUGH,    /* take() wanted no more of it */
     FETCH_INVALID,   /* the URL or the request itself cannot be used */
     FETCH_CANCELLED, /* fetcher_cancel() */
 };
@@ -48,7 +55,7 @@ enum fetch_outcome {
 struct fetch_answer {
     enum fetch_outcome outcome;
     long status;            /* HTTP; 0 unless FETCH_ANSWERED */
-    struct text body;       /* valid during done() */
+    struct text body;       /* valid during done(); empty when take() got it */
     int64_t retry_after_ms; /* what the server asked for (Retry-After), or how long a backend is not tried
                                that could not be connected to; 0: nothing */
     const char *why; /* when not FETCH_ANSWERED: words for an operator, without the URL's credentials */

@@ -5,6 +5,7 @@
 
 #include "net/client.h"
 #include "net/fetch.h"
+#include "report/hosts.h"
 #include "report/report.h"
 #include "settings.h"
 #include "sources/geoip.h"
@@ -213,7 +214,11 @@ static void settle_scope(struct report *report)
 bool gather(const struct source_context *context, unsigned mask, int client, struct report *report)
 {
     struct jobs jobs = {0};
+    bool hosts = mask >> SOURCE_EXPOSED & 1 && hosts_are_ambiguous(context->settings);
+    bool aside = hosts && report->inventory.status.name == NULL && !(mask >> SOURCE_INVENTORY & 1);
 
+    if (aside)
+        mask |= 1u << SOURCE_INVENTORY;
     if (report->usage == NULL)
         report->usage = usage_new((size_t)settings_number(context->settings, OSCAR_METRICS_MEMORY));
     start(context, mask, report, &jobs);
@@ -222,5 +227,9 @@ bool gather(const struct source_context *context, unsigned mask, int client, str
     if (mask >> SOURCE_COUNTRIES & 1)
         settle_countries(context, report);
     settle_scope(report);
+    if (hosts)
+        hosts_note_doubts(context->settings, report);
+    if (aside) /* it has no part in what is answered */
+        report->sources[SOURCE_INVENTORY] = NULL;
     return true;
 }

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "model/identity.h"
 #include "sources/inventory.h"
 #include "util/arena.h"
 
@@ -13,8 +14,6 @@ static int compare_by_name(const void *a, const void *b)
 
     return order ? order : text_compare(x->namespace, y->namespace);
 }
-
-static const char shared_owner[] = "cluster_admin";
 
 /* Pointers to the services, in an order of theirs. */
 static const struct service **sorted_services(struct arena *arena, const struct inventory *inventory,
@@ -150,11 +149,11 @@ struct owners owners_of(struct arena *arena, const struct inventory *inventory,
         {sorted_services(arena, inventory, by_owner), inventory->count, owner_of},
     };
 
-    owners.list[0] = (struct owner){text_of(shared_owner), TEXT_LITERAL("oscar"), shared};
+    owners.list[0] = (struct owner){TEXT_LITERAL(IDENTITY_CLUSTER_ADMIN), TEXT_LITERAL("oscar"), shared};
     for (size_t i = 0; inventory->namespaces_known && i < inventory->namespace_count; i++) {
         const struct namespace_owner *one = &inventory->namespaces[i];
 
-        if (!text_equal(one->namespace, shared) && !text_is(one->owner, shared_owner))
+        if (!text_equal(one->namespace, shared) && !text_is(one->owner, IDENTITY_CLUSTER_ADMIN))
             add_owner(arena, &owners, orders, one->owner, one->namespace);
     }
     if (!inventory->namespaces_known)

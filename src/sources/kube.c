@@ -31,6 +31,7 @@ struct kube_get {
     struct kube_request request;
     fetch_done *done;
     void *context;
+    bool again; /* it was sent a second time */
 };
 
 bool kube_is_configured(const struct settings *settings)
@@ -132,7 +133,16 @@ static const char *check_ca(const char *path)
     return access(path, R_OK) == 0 ? NULL : open_words(errno);
 }
 
-static const char *send(struct kube_get *get, fetch_done *done, void *context)
+static bool take_body(void *context, struct text piece)
+{
+    struct kube_get *get = context;
+
+    return get->request.take(get->context, piece);
+}
+
+static void take_answer(void *context, const struct fetch_answer *answer);
+
+static const char *send(struct kube_get *get)
 {
     struct kube *kube = get->kube;
     struct arena *arena = kube->context->arena;
@@ -153,8 +163,9 @@ static const char *send(struct kube_get *get, fetch_done *done, void *context)
                 &(struct fetch_request){.url = arena_format(arena, "%s%s", kube->base, get->request.path),
                                         .access = &access,
                                         .max_bytes = get->request.max_bytes,
-                                        .deadline = get->request.deadline},
-                done, context);
+                                        .deadline = get->request.deadline,
+                                        .take = get->request.take ? take_body : NULL},
+                take_answer, get);
     explicit_bzero(token, sizeof(token));
     return NULL;
 }
@@ -164,9 +175,11 @@ static void take_answer(void *context, const struct fetch_answer *answer)
     struct kube_get *get = context;
 
     /* The token may have been replaced just now. */
-    if (answer->outcome == FETCH_ANSWERED && answer->status == 401 && get->kube->token_file &&
-        send(get, get->done, get->context) == NULL)
-        return;
+    if (answer->outcome == FETCH_ANSWERED && answer->status == 401 && get->kube->token_file && !get->again) {
+        get->again = true;
+        if (send(get) == NULL)
+            return;
+    }
     get->done(get->context, answer);
 }
 
@@ -175,7 +188,7 @@ const char *kube_get(struct kube *kube, const struct kube_request *request, fetc
     struct kube_get *get = ARENA_NEW(kube->context->arena, struct kube_get);
 
     *get = (struct kube_get){.kube = kube, .request = *request, .done = done, .context = context};
-    return send(get, take_answer, get);
+    return send(get);
 }
 
 /* "Expired", "InternalError": a word of letters from the Status object; else NULL. */

@@ -33,6 +33,7 @@ struct kube_request {
     const char *path; /* "/api/v1/...?...", escaped; must live until done() */
     size_t max_bytes; /* of the answer */
     int64_t deadline; /* clock_ms() */
+    fetch_take *take; /* as fetch_request's, with done()'s context; NULL: the body is kept for done() */
 };
 
 /* Starts a GET: as fetch_start(), done() is called once, later. A 401 is not passed on before it was tried

@@ -10,15 +10,14 @@
 #include "sources/logfiles.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "log.h"
 #include "sources/geoip.h"
 #include "sources/logblock.h"
 #include "sources/logreader.h"
 #include "sources/logscan.h"
 #include "sources/logset.h"
+#include "sources/uncounted.h"
 #include "util/arena.h"
 #include "util/timestamp.h"
 
@@ -464,27 +463,6 @@ static bool read_some(struct logfiles *files)
     return true;
 }
 
-/* Lines of the executions' logger that do not count, for the operator: many of them are a new format, or
- * somebody who does not want to be counted. Not the lines of others, nor other paths: those are everyday. */
-static void log_uncounted(const struct logfiles *files)
-{
-    static const enum logline_result odd[] = {LOGLINE_FIELDS, LOGLINE_NAMESPACE, LOGLINE_SERVICE,
-                                              LOGLINE_TIME};
-    enum { ODD = sizeof(odd) / sizeof(odd[0]) };
-    char counts[ODD][24];
-    uint64_t sum = 0;
-
-    for (size_t i = 0; i < ODD; i++) {
-        snprintf(counts[i], sizeof(counts[i]), "%" PRIu64, files->tally->results[odd[i]]);
-        sum += files->tally->results[odd[i]];
-    }
-    /* A report on a terminal has no log. */
-    if (sum > 0 && files->context->remembered)
-        log_event(LOG_INFO, "lines that do not count", "source", files->status->name,
-                  logline_result_name(odd[0]), counts[0], logline_result_name(odd[1]), counts[1],
-                  logline_result_name(odd[2]), counts[2], logline_result_name(odd[3]), counts[3], NULL);
-}
-
 static void finish(struct logfiles *files)
 {
     char begin[TIMESTAMP_SIZE];
@@ -499,7 +477,8 @@ static void finish(struct logfiles *files)
     } else if (!files->has_oldest && logset_count(files->set) > 0) {
         status_note_open(files->status, STATUS_MISSING, "no line with a time in the log files");
     }
-    log_uncounted(files);
+    if (files->context->remembered) /* a report on a terminal has no log */
+        uncounted_log(files->status->name, files->tally->results);
     release(files);
 }
 

@@ -6,6 +6,7 @@
 #include <json-c/json.h>
 #include <string.h>
 
+#include "sources/upstream.h"
 #include "util/json.h"
 
 #define PREFIX  "[GIN-EXECUTIONS-LOGGER]"
@@ -139,16 +140,6 @@ static size_t split(struct text rest, struct text fields[FIELDS_MAX])
     return FIELDS_MAX + 1;
 }
 
-/* An eighth field that is empty does not count: it is what a path with two '|' makes of a line whose caller
- * was not known. */
-static bool is_services_namespace(const struct logline_rules *rules, struct text namespace)
-{
-    size_t length = strlen(rules->services_namespace);
-
-    return namespace.length > 0 && text_starts(namespace, rules->services_namespace) &&
-           (namespace.length == length || namespace.data[length] == '-');
-}
-
 /* "POST    /run/name?query" -> type and name. */
 static bool parse_call(struct text field, enum usage_type *type, struct text *name)
 {
@@ -187,7 +178,9 @@ static enum logline_result parse_request(const struct logline_rules *rules, stru
     event->namespace = (struct text){NULL, 0};
     if (count == 8) {
         event->namespace = text_trim(fields[7]);
-        if (!is_services_namespace(rules, event->namespace))
+        /* An eighth field that is empty does not count: it is what a path with two '|' makes of a line whose
+         * caller was not known. */
+        if (!upstream_is_services_namespace(rules->services_namespace, event->namespace))
             return LOGLINE_NAMESPACE;
     }
     if (!parse_call(text_trim(fields[4]), &event->type, &event->service))
@@ -218,9 +211,51 @@ static enum logline_result parse_exposed_path(struct text path, struct text *nam
     return text_is_dns_name(*name) ? LOGLINE_COUNTS : LOGLINE_SERVICE;
 }
 
+/* The field behind the request's time: [<namespace>-<service>-svc-<port>]. nginx escapes quotes, so that two
+ * quoted fields, the referrer and the agent, stand before it, whatever their senders wrote. */
+static struct text find_upstream(struct text rest)
+{
+    struct text upstream;
+
+    for (size_t quotes = 0; quotes < 4; quotes++)
+        text_cut(&rest, '"');
+    if (rest.length == 0 || rest.data[0] != ' ')
+        return (struct text){NULL, 0};
+    rest = text_skip(rest, 1);
+    text_cut(&rest, ' '); /* the request's length and time */
+    text_cut(&rest, ' ');
+    if (rest.length == 0 || rest.data[0] != '[')
+        return (struct text){NULL, 0};
+    rest = text_skip(rest, 1);
+    upstream = text_cut(&rest, ']');
+    return rest.data ? upstream_both(upstream) : (struct text){NULL, 0};
+}
+
+/* Of a request to a host name only the upstream tells the service; where it can be read in several ways the
+ * likeliest counts (who reports on it says so). A path is a service's own business there, even one that looks
+ * like a route. */
+static enum logline_result find_nginx_service(const struct logline_rules *rules, struct text path,
+                                              struct text both, struct logline_event *event)
+{
+    struct upstream_reading readings[UPSTREAM_READINGS];
+    enum logline_result result = parse_exposed_path(path, &event->service);
+
+    if (result == LOGLINE_COUNTS) {
+        event->namespace = upstream_namespace(rules->services_namespace, both, event->service);
+        if (event->namespace.length > 0)
+            return result;
+    }
+    if (!rules->subdomain_routes || upstream_read(rules->services_namespace, both, readings) == 0)
+        return result;
+    event->namespace = readings[0].namespace;
+    event->service = readings[0].service;
+    return LOGLINE_COUNTS;
+}
+
 /* addr - user [time] "METHOD path PROTO" ...: nginx escapes quotes, so the first one opens the request; the
  * user is the caller's choice, so the time is what stands right before that quote. */
-static enum logline_result parse_nginx(struct text line, struct logline_event *event)
+static enum logline_result parse_nginx(const struct logline_rules *rules, struct text line,
+                                       struct logline_event *event)
 {
     struct text rest = line, request, before, path;
     size_t open;
@@ -245,7 +280,7 @@ static enum logline_result parse_nginx(struct text line, struct logline_event *e
     text_cut(&path, ' ');
     if (path.data == NULL)
         return LOGLINE_FIELDS;
-    return parse_exposed_path(text_cut(&path, ' '), &event->service);
+    return find_nginx_service(rules, text_cut(&path, ' '), find_upstream(rest), event);
 }
 
 /* The string behind `key`; data == NULL when there is none. It lives as long as the object. */
@@ -265,11 +300,51 @@ static struct text keep(struct text text, char *room, size_t size)
     return (struct text){room, text.length};
 }
 
-static enum logline_result parse_traefik(struct text line, struct logline_event *event)
+/* The first label of the host, in lower case, as it is in the names of services; empty when it does not fit.
+ */
+static struct text keep_host(struct json_object *object, struct logline_event *event)
+{
+    struct text host = json_text(object, "RequestHost");
+
+    if (host.length == 0)
+        host = json_text(object, "RequestAddr");
+    host = text_cut(&host, ':');
+    host = keep(text_cut(&host, '.'), event->name, sizeof(event->name));
+    for (size_t i = 0; i < host.length; i++)
+        if (event->name[i] >= 'A' && event->name[i] <= 'Z')
+            event->name[i] = (char)(event->name[i] | 0x20);
+    return host;
+}
+
+/* A host counts when the request was passed to the service of that name: others have host names, too, and who
+ * asks for a host that nobody has is passed to nobody. */
+static enum logline_result find_traefik_service(const struct logline_rules *rules, struct json_object *object,
+                                                struct logline_event *event)
+{
+    struct text path = json_text(object, "RequestPath"), name = json_text(object, "ServiceName");
+    struct text both = upstream_both(text_cut(&name, '@')), namespace = {NULL, 0}, service;
+    enum logline_result result;
+
+    if (rules->subdomain_routes) {
+        event->service = keep_host(object, event);
+        namespace = upstream_namespace(rules->services_namespace, both, event->service);
+    }
+    if (namespace.length == 0) {
+        result = path.data ? parse_exposed_path(path, &service) : LOGLINE_PATH;
+        if (result != LOGLINE_COUNTS)
+            return result;
+        namespace = upstream_namespace(rules->services_namespace, both, service);
+        event->service = keep(service, event->name, sizeof(event->name));
+    }
+    event->namespace = keep(namespace, event->place, sizeof(event->place));
+    return text_is_dns_name(event->service) ? LOGLINE_COUNTS : LOGLINE_SERVICE;
+}
+
+static enum logline_result parse_traefik(const struct logline_rules *rules, struct text line,
+                                         struct logline_event *event)
 {
     struct json_object *object = json_read(line);
     enum logline_result result;
-    struct text path;
 
     if (!json_object_is_type(object, json_type_object)) {
         json_object_put(object);
@@ -278,24 +353,23 @@ static enum logline_result parse_traefik(struct text line, struct logline_event 
     if (!event->timed)
         event->timed = parse_traefik_time(json_text(object, "StartUTC"), &event->time) ||
                        parse_traefik_time(json_text(object, "time"), &event->time);
-    path = json_text(object, "RequestPath");
-    result = path.data ? parse_exposed_path(path, &event->service) : LOGLINE_PATH;
-    if (result == LOGLINE_COUNTS) {
-        event->service = keep(event->service, event->name, sizeof(event->name));
+    result = find_traefik_service(rules, object, event);
+    if (result == LOGLINE_COUNTS)
         event->client = keep(json_text(object, "ClientHost"), event->address, sizeof(event->address));
-    }
     json_object_put(object);
     return result;
 }
 
-static enum logline_result parse_exposed(struct text line, struct logline_event *event)
+static enum logline_result parse_exposed(const struct logline_rules *rules, struct text line,
+                                         struct logline_event *event)
 {
     enum logline_result result;
 
     line = text_trim(line);
     event->type = USAGE_EXPOSED;
     event->namespace = event->user = (struct text){NULL, 0};
-    result = line.length > 0 && line.data[0] == '{' ? parse_traefik(line, event) : parse_nginx(line, event);
+    result = line.length > 0 && line.data[0] == '{' ? parse_traefik(rules, line, event)
+                                                    : parse_nginx(rules, line, event);
     return result == LOGLINE_COUNTS && !event->timed ? LOGLINE_TIME : result;
 }
 
@@ -309,7 +383,8 @@ enum logline_result logline_parse(const struct logline_rules *rules, struct text
         event->timed = true;
         event->time = *written;
     }
-    return rules->kind == LOGLINE_EXPOSED ? parse_exposed(line, event) : parse_request(rules, line, event);
+    return rules->kind == LOGLINE_EXPOSED ? parse_exposed(rules, line, event)
+                                          : parse_request(rules, line, event);
 }
 
 bool logline_time(const struct logline_rules *rules, struct text line, struct instant *out)
@@ -329,6 +404,7 @@ bool logline_might_count(const struct logline_rules *rules, struct text beginnin
     take_runtime_prefix(rules, &beginning, &time);
     if (rules->kind == LOGLINE_EXPOSED)
         return beginning.length > 0 &&
-               memmem(beginning.data, beginning.length, EXPOSED, sizeof(EXPOSED) - 1) != NULL;
+               (rules->subdomain_routes ||
+                memmem(beginning.data, beginning.length, EXPOSED, sizeof(EXPOSED) - 1) != NULL);
     return text_starts(beginning, PREFIX);
 }

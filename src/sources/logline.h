@@ -24,6 +24,7 @@ struct logline_rules {
     enum logline_kind kind;
     const char *services_namespace; /* OSCAR_SERVICES_NAMESPACE */
     struct logline_times *times;    /* the caller's, for many lines in order; NULL: none */
+    bool subdomain_routes;          /* exposed services have host names of their own */
 };
 
 enum logline_result {
@@ -37,19 +38,19 @@ enum logline_result {
 };
 enum { LOGLINE_RESULTS = LOGLINE_TIME + 1 };
 
-enum { LOGLINE_NAME_MAX = 253, LOGLINE_CLIENT_MAX = 64 };
+enum { LOGLINE_NAME_MAX = 253, LOGLINE_NAMESPACE_MAX = 63, LOGLINE_CLIENT_MAX = 64 };
 
 struct logline_event {
     bool timed; /* `time` is known: set for every line, also for one that does not count */
     struct instant time;
-    /* Below: only of a line that counts. The texts point into the line or into `name` and `address`: do not
-     * copy the struct. */
+    /* Below: only of a line that counts. The texts point into the line or into the event: do not copy it. */
     enum usage_type type;
     struct text service;
     struct text namespace; /* empty: the line carries none */
     struct text user;      /* empty: nobody */
     struct text client;    /* the client's address as logged; not checked */
-    char name[LOGLINE_NAME_MAX], address[LOGLINE_CLIENT_MAX]; /* what JSON spells with escapes */
+    /* What JSON spells with escapes. */
+    char name[LOGLINE_NAME_MAX], place[LOGLINE_NAMESPACE_MAX], address[LOGLINE_CLIENT_MAX];
 };
 
 /* `line` without its line end. `written` is when the entry was written, if something outside the line knows

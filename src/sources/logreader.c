@@ -1,4 +1,4 @@
-/* Bytes come into one buffer that holds the longest line and a piece to read; lines are cut where they lie.
+/* Bytes of a file come into one buffer and are cut into lines there.
  * gzip is inflated here and not by gzread(), which throws away what it had unpacked in a call when it meets
  * damage. */
 #include "sources/logreader.h"
@@ -13,8 +13,6 @@
 #include "util/memory.h"
 
 enum {
-    PIECE = 128 * 1024,
-    CAPACITY = LOGREADER_LINE_MAX + PIECE,
     PACKED = 32 * 1024,
     GZIP_ONLY = 16 /* zlib: a gzip header, not its own */
 };
@@ -22,15 +20,12 @@ enum {
 struct logreader {
     int fd, error;
     bool gzip, ended;
-    bool dropping; /* inside a line that is too long */
     enum logreader_end end;
     int64_t size, offset;
-    int64_t base;                  /* the place of the buffer's first byte in the content */
-    size_t start, scanned, filled; /* lines begin at start; no line end before scanned; bytes up to filled */
-    bool unpacks, between;         /* zlib has its memory; between the members of a gzip file */
+    bool unpacks, between; /* zlib has its memory; between the members of a gzip file */
     z_stream zlib;
     unsigned char packed[PACKED];
-    char buffer[CAPACITY];
+    struct linebuf lines;
 };
 
 struct logreader *logreader_new(void)
@@ -80,9 +75,9 @@ void logreader_open(struct logreader *reader, int fd, bool gzip, int64_t from, i
     reader->fd = fd;
     reader->gzip = gzip;
     reader->size = size;
-    reader->offset = reader->base = from;
-    reader->start = reader->scanned = reader->filled = 0;
-    reader->ended = reader->dropping = reader->between = false;
+    reader->offset = from;
+    linebuf_begin(&reader->lines, from);
+    reader->ended = reader->between = false;
     reader->end = LOGREADER_WHOLE;
     reader->error = 0;
     if (!gzip)
@@ -128,8 +123,9 @@ static void fill_plain(struct logreader *reader, size_t room)
     size_t got = 0;
 
     if (left > 0) {
-        got = read_bytes(reader, reader->buffer + reader->filled, left < (int64_t)room ? (size_t)left : room);
-        reader->filled += got;
+        got = read_bytes(reader, reader->lines.bytes + reader->lines.filled,
+                         left < (int64_t)room ? (size_t)left : room);
+        reader->lines.filled += got;
     }
     if (reader->ended || (got > 0 && reader->offset < reader->size))
         return;
@@ -158,10 +154,10 @@ static void unpack(struct logreader *reader, size_t room)
         begin_member(reader);
     if (reader->between)
         return;
-    reader->zlib.next_out = (unsigned char *)reader->buffer + reader->filled;
+    reader->zlib.next_out = (unsigned char *)reader->lines.bytes + reader->lines.filled;
     reader->zlib.avail_out = (uInt)room;
     result = inflate(&reader->zlib, Z_NO_FLUSH);
-    reader->filled += room - reader->zlib.avail_out;
+    reader->lines.filled += room - reader->zlib.avail_out;
     if (result == Z_STREAM_END)
         reader->between = true;
     else if (result != Z_OK && result != Z_BUF_ERROR)
@@ -179,35 +175,32 @@ static void finish_gzip(struct logreader *reader, size_t room)
 
 static void fill_gzip(struct logreader *reader, size_t room)
 {
-    size_t target = reader->filled + room;
+    size_t target = reader->lines.filled + room;
 
-    while (!reader->ended && reader->filled < target) {
+    while (!reader->ended && reader->lines.filled < target) {
         if (reader->zlib.avail_in == 0) {
             size_t got = read_bytes(reader, reader->packed, sizeof(reader->packed));
 
             if (got == 0) {
                 if (!reader->ended)
-                    finish_gzip(reader, target - reader->filled);
+                    finish_gzip(reader, target - reader->lines.filled);
                 return;
             }
             reader->zlib.next_in = reader->packed;
             reader->zlib.avail_in = (uInt)got;
         }
-        unpack(reader, target - reader->filled);
+        unpack(reader, target - reader->lines.filled);
     }
 }
 
-static void fill(struct logreader *reader, size_t room)
+/* Up to `most` bytes, as there is room. */
+static void fill(struct logreader *reader, size_t most)
 {
-    size_t kept = reader->filled - reader->start;
+    size_t room;
 
-    if (reader->start > 0) {
-        memmove(reader->buffer, reader->buffer + reader->start, kept);
-        reader->base += (int64_t)reader->start;
-        reader->scanned -= reader->start;
-        reader->filled = kept;
-        reader->start = 0;
-    }
+    linebuf_room(&reader->lines, &room);
+    if (room > most)
+        room = most;
     if (reader->gzip)
         fill_gzip(reader, room);
     else
@@ -216,70 +209,29 @@ static void fill(struct logreader *reader, size_t room)
 
 struct text logreader_peek(struct logreader *reader)
 {
-    while (!reader->ended && reader->filled < LOGREADER_LINE_MAX)
-        fill(reader, LOGREADER_LINE_MAX - reader->filled);
-    return (struct text){reader->buffer, reader->filled};
-}
-
-/* No line end is in sight: what has come in so far is too long, or the last of the file, or needs more. */
-static enum logreader_item without_end(struct logreader *reader, struct text *line)
-{
-    size_t length = reader->filled - reader->start;
-
-    reader->scanned = reader->filled;
-    if (reader->dropping) {
-        reader->start = reader->filled;
-        length = 0;
-    } else if (length > LOGREADER_LINE_MAX) {
-        *line = (struct text){reader->buffer + reader->start, LOGREADER_LINE_MAX};
-        reader->start = reader->filled;
-        reader->dropping = true;
-        return LOGREADER_LONG;
-    }
-    if (!reader->ended) {
-        fill(reader, CAPACITY - length);
-        return LOGREADER_MORE;
-    }
-    if (reader->start == reader->filled || reader->end != LOGREADER_WHOLE)
-        return LOGREADER_END;
-    *line = (struct text){reader->buffer + reader->start, length};
-    reader->start = reader->filled;
-    return LOGREADER_TAIL;
-}
-
-/* A file that was emptied under a writer that goes on at its old place begins with a hole. */
-static void skip_hole(struct logreader *reader)
-{
-    if (reader->dropping)
-        return;
-    while (reader->start < reader->filled && reader->buffer[reader->start] == '\0')
-        reader->start++;
-    if (reader->scanned < reader->start)
-        reader->scanned = reader->start;
+    while (!reader->ended && reader->lines.filled < LOGREADER_LINE_MAX)
+        fill(reader, LOGREADER_LINE_MAX - reader->lines.filled);
+    return (struct text){reader->lines.bytes, reader->lines.filled};
 }
 
 enum logreader_item logreader_next(struct logreader *reader, struct text *line)
 {
-    for (;;) {
-        bool dropped = reader->dropping;
-        const char *end;
-        size_t length;
-
-        skip_hole(reader);
-        end = memchr(reader->buffer + reader->scanned, '\n', reader->filled - reader->scanned);
-        if (end == NULL)
-            return without_end(reader, line);
-        length = (size_t)(end - reader->buffer) - reader->start;
-        *line = (struct text){reader->buffer + reader->start, length};
-        reader->start = reader->scanned = reader->start + length + 1;
-        reader->dropping = false;
-        if (dropped)
-            continue; /* that was the rest of a long line */
-        if (length <= LOGREADER_LINE_MAX)
-            return LOGREADER_LINE;
-        line->length = LOGREADER_LINE_MAX;
+    switch (linebuf_next(&reader->lines, line)) {
+    case LINEBUF_LINE:
+        return LOGREADER_LINE;
+    case LINEBUF_LONG:
         return LOGREADER_LONG;
+    case LINEBUF_MORE:
+        break;
     }
+    if (!reader->ended) {
+        fill(reader, LINEBUF_CAPACITY);
+        return LOGREADER_MORE;
+    }
+    if (reader->end != LOGREADER_WHOLE)
+        return LOGREADER_END;
+    *line = linebuf_rest(&reader->lines);
+    return line->length > 0 ? LOGREADER_TAIL : LOGREADER_END;
 }
 
 enum logreader_end logreader_end(const struct logreader *reader)
@@ -299,15 +251,15 @@ int64_t logreader_position(const struct logreader *reader)
 
 int64_t logreader_line_offset(const struct logreader *reader, struct text line)
 {
-    return reader->base + (line.data - reader->buffer);
+    return linebuf_line_offset(&reader->lines, line);
 }
 
 int64_t logreader_offset(const struct logreader *reader)
 {
-    return reader->base + (int64_t)reader->start;
+    return linebuf_offset(&reader->lines);
 }
 
 bool logreader_is_inside_line(const struct logreader *reader)
 {
-    return reader->dropping;
+    return reader->lines.dropping;
 }

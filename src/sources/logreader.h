@@ -6,9 +6,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "sources/linebuf.h"
 #include "util/text.h"
 
-enum { LOGREADER_LINE_MAX = 64 * 1024 }; /* bytes of a line, its end not counted */
+enum { LOGREADER_LINE_MAX = LINEBUF_LINE_MAX };
 
 enum logreader_item {
     LOGREADER_LINE, /* a line, without its end and without the NULs that it begins with */

@@ -8,11 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "log.h"
 #include "net/form.h"
 #include "settings.h"
 #include "sources/loki_job.h"
 #include "sources/template.h"
+#include "sources/uncounted.h"
 #include "util/arena.h"
 #include "util/buf.h"
 #include "util/cache.h"
@@ -114,26 +114,6 @@ static void init_plan(struct loki *loki)
 
 /* ---- what is said at the end ---- */
 
-/* Lines of the executions' logger that do not count, for the operator. Those of others and other paths are
- * everyday. */
-static void log_uncounted(const struct loki *loki)
-{
-    static const enum logline_result odd[] = {LOGLINE_FIELDS, LOGLINE_NAMESPACE, LOGLINE_SERVICE,
-                                              LOGLINE_TIME};
-    enum { ODD = sizeof(odd) / sizeof(odd[0]) };
-    char counts[ODD][24];
-    uint64_t sum = 0;
-
-    for (size_t i = 0; i < ODD; i++) {
-        snprintf(counts[i], sizeof(counts[i]), "%" PRIu64, loki->results[odd[i]]);
-        sum += loki->results[odd[i]];
-    }
-    if (sum > 0 && loki->context->remembered)
-        log_event(LOG_INFO, "lines that do not count", "source", loki->status->name,
-                  logline_result_name(odd[0]), counts[0], logline_result_name(odd[1]), counts[1],
-                  logline_result_name(odd[2]), counts[2], logline_result_name(odd[3]), counts[3], NULL);
-}
-
 static const char *time_text(const struct loki *loki, int64_t time)
 {
     char text[TIMESTAMP_SIZE];
@@ -190,7 +170,8 @@ static void settle(struct loki *loki, bool deadline)
         status_read_at(loki->status, read_at);
     else if (loki->status->level != STATUS_OK)
         loki->status->level = STATUS_MISSING;
-    log_uncounted(loki);
+    if (loki->context->remembered) /* a report on a terminal has no log */
+        uncounted_log(loki->status->name, loki->results);
 }
 
 /* ---- the job ---- */
@@ -371,10 +352,11 @@ struct job *loki_start(const struct source_context *context, enum logline_kind k
     loki->status = status;
     loki->from = nanoseconds(context->start);
     loki->to = nanoseconds(context->end) + 1;
-    loki->rules = (struct logline_rules){.kind = kind,
-                                         .services_namespace =
-                                             settings_text(context->settings, OSCAR_SERVICES_NAMESPACE),
-                                         .times = &loki->times};
+    loki->rules = (struct logline_rules){
+        .kind = kind,
+        .services_namespace = settings_text(context->settings, OSCAR_SERVICES_NAMESPACE),
+        .times = &loki->times,
+        .subdomain_routes = settings_flag(context->settings, EXPOSED_SERVICES_USE_SUBDOMAIN_ROUTE)};
     loki->query = fill_query(loki, service, &why);
     if (loki->query == NULL) {
         status_note(status, STATUS_MISSING, "%s", why);

@@ -347,6 +347,7 @@ static void take_outcome(struct loki_window *window, const struct fetch_answer *
         return;
     case FETCH_TLS:
     case FETCH_INVALID:
+    case FETCH_ENOUGH: /* only of what is taken piece by piece */
     case FETCH_CANCELLED:
         loki_give_up(loki, "Loki: %s", answer->why);
         ask_again(window);

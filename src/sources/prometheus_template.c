@@ -8,8 +8,8 @@
 
 #define NO_ALL     "the query template matches one service exactly (\"=\") and cannot ask for all"
 #define NO_SEVERAL "the query template matches one service exactly (\"=\") and cannot ask for several"
-#define NO_SERVICE "the query template has no {{service}} and cannot be limited to a service"
-#define NO_OWNER   "the query template has no {{namespace}} and cannot be limited to an owner"
+#define NO_SERVICE "the query template does not select by {{service}} and cannot be limited to a service"
+#define NO_OWNER   "the query template does not select by {{namespace}} and cannot be limited to an owner"
 
 static struct template_value service_value(const struct hours_part *part)
 {
@@ -51,9 +51,9 @@ const char *prometheus_fill(struct arena *arena, const char *template, const str
     };
     const char *filled = template_fill(arena, template, values, sizeof(values) / sizeof(values[0]), why);
 
-    if (filled && part->service_count > 0 && values[0].used == 0)
+    if (filled && part->service_count > 0 && values[0].limits == 0)
         *why = NO_SERVICE;
-    else if (filled && owner && values[1].used == 0)
+    else if (filled && owner && values[1].limits == 0)
         *why = NO_OWNER;
     return *why ? NULL : filled;
 }

@@ -2,8 +2,10 @@
 #include "sources/requests.h"
 
 #include "settings.h"
+#include "sources/kube.h"
 #include "sources/logfiles.h"
 #include "sources/loki.h"
+#include "sources/podlogs.h"
 #include "util/arena.h"
 
 static const char *source_name(const struct settings *settings, enum logline_kind kind)
@@ -27,12 +29,12 @@ bool requests_need_geoip(const struct settings *settings)
     return reads_files(settings) || !settings_text(settings, LOKI_URL)[0];
 }
 
-static void note_subdomains(const struct settings *settings, enum logline_kind kind,
-                            struct source_status *status)
+static struct logline_rules rules_of(const struct settings *settings, enum logline_kind kind)
 {
-    if (kind == LOGLINE_EXPOSED && settings_flag(settings, EXPOSED_SERVICES_USE_SUBDOMAIN_ROUTE))
-        status_note(status, STATUS_PARTIAL,
-                    "requests to host names of services are not counted by this version");
+    return (struct logline_rules){.kind = kind,
+                                  .services_namespace = settings_text(settings, OSCAR_SERVICES_NAMESPACE),
+                                  .subdomain_routes =
+                                      settings_flag(settings, EXPOSED_SERVICES_USE_SUBDOMAIN_ROUTE)};
 }
 
 static struct job *start_files(const struct source_context *context, enum logline_kind kind,
@@ -41,23 +43,28 @@ static struct job *start_files(const struct source_context *context, enum loglin
     const struct settings *settings = context->settings;
     enum setting setting =
         kind == LOGLINE_EXPOSED ? OSCAR_METRICS_EXPOSED_LOG_FILES : OSCAR_METRICS_LOG_FILES;
-    const struct logline_rules rules = {
-        .kind = kind, .services_namespace = settings_text(settings, OSCAR_SERVICES_NAMESPACE)};
+    const struct logline_rules rules = rules_of(settings, kind);
 
     if (settings_text(settings, setting)[0] == '\0') {
         status_note_open(status, STATUS_MISSING, "not configured");
         return NULL;
     }
-    note_subdomains(settings, kind, status);
     return logfiles_start(context, settings_text(settings, setting), &rules, usage, status,
                           ARENA_NEW(context->arena, struct logfiles_tally));
 }
 
-static struct job *start_loki(const struct source_context *context, enum logline_kind kind,
-                              struct text service, struct usage *usage, struct source_status *status)
+static struct job *start_podlogs(const struct source_context *context, enum logline_kind kind,
+                                 struct usage *usage, struct source_status *status)
 {
-    note_subdomains(context->settings, kind, status);
-    return loki_start(context, kind, service, usage, status);
+    const struct logline_rules rules = rules_of(context->settings, kind);
+
+    if (!kube_is_configured(context->settings)) {
+        status_note(status, STATUS_MISSING,
+                    "not configured: set LOKI_URL or OSCAR_METRICS_LOG_FILES, or, outside of a cluster, "
+                    "OSCAR_METRICS_KUBE_URL for pods' logs");
+        return NULL;
+    }
+    return podlogs_start(context, &rules, usage, status);
 }
 
 struct job *requests_start(const struct source_context *context, enum logline_kind kind, struct text service,
@@ -67,9 +74,6 @@ struct job *requests_start(const struct source_context *context, enum logline_ki
     if (reads_files(context->settings))
         return start_files(context, kind, usage, status);
     if (settings_text(context->settings, LOKI_URL)[0])
-        return start_loki(context, kind, service, usage, status);
-    status_note(status, STATUS_MISSING,
-                "not configured: set LOKI_URL or OSCAR_METRICS_LOG_FILES (this version does not read pods' "
-                "logs)");
-    return NULL;
+        return loki_start(context, kind, service, usage, status);
+    return start_podlogs(context, kind, usage, status);
 }

@@ -17,6 +17,7 @@ struct filler {
     struct template_value *values;
     size_t count;
     enum match match; /* what stands before here, but for white space and comments */
+    bool negated;     /* it is !=, !~ */
     char previous;    /* the byte before, outside strings; an operator is written in one piece */
     const char *why;  /* not NULL: give up */
 };
@@ -130,6 +131,7 @@ static void fill_string(struct filler *f)
             size_t length = strlen(value->name);
 
             value->used++;
+            value->limits += !f->negated;
             put_value(f, quote, value, is_alone(f, quote, begin, length));
             f->rest = text_skip(f->rest, length);
         } else if (c == quote) {
@@ -165,12 +167,14 @@ static void skip_comment(struct filler *f)
 
 static void note_match(struct filler *f, char c)
 {
-    if (c == '~' && strchr("=!|", f->previous))
-        f->match = MATCH_REGEX;
-    else if (c == '=' && !strchr("=<>~", f->previous))
-        f->match = MATCH_EXACT;
-    else if (c != ' ' && c != '\t' && c != '\r' && c != '\n')
+    bool regex = c == '~' && strchr("=!|", f->previous), exact = c == '=' && !strchr("=<>~", f->previous);
+
+    if (regex || exact) {
+        f->match = regex ? MATCH_REGEX : MATCH_EXACT;
+        f->negated = f->previous == '!';
+    } else if (c != ' ' && c != '\t' && c != '\r' && c != '\n') {
         f->match = MATCH_NONE;
+    }
     f->previous = c;
 }
 

@@ -21,9 +21,10 @@ struct template_value {
     size_t text_count;        /* at least 1 */
     const char *tail;         /* ".*"; NULL: none */
     const char *no_exact;     /* why it cannot stand behind = and !=; NULL: it can */
-    bool bare;   /* letters and digits alone: it may also stand outside strings and behind no operator */
-    size_t used; /* out: how often the template has it */
-    bool exact;  /* out: behind = or != at least once */
+    bool bare;     /* letters and digits alone: it may also stand outside strings and behind no operator */
+    size_t used;   /* out: how often the template has it */
+    size_t limits; /* out: how often of these behind an operator that lets only it through: not != and !~ */
+    bool exact;    /* out: behind = or != at least once */
 };
 
 enum { TEMPLATE_MAX_BYTES = 64 * 1024 }; /* of the query */

@@ -38,9 +38,19 @@ static size_t count_members(struct text text)
     return count;
 }
 
+/* Brackets that open, also those inside of strings: as many as there are lists and objects, or more. */
+static size_t count_lists(struct text text)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < text.length; i++)
+        count += text.data[i] == '{' || text.data[i] == '[';
+    return count;
+}
+
 struct json_object *json_read_distinct(struct text text)
 {
-    struct json_object *value = json_read(text);
+    struct json_object *value = count_lists(text) <= JSON_DISTINCT_MAX_LISTS ? json_read(text) : NULL;
 
     if (json_object_is_type(value, json_type_object) &&
         (size_t)json_object_object_length(value) == count_members(text))

@@ -15,8 +15,12 @@ struct json_object;
  * Of two members with the same name the last counts. */
 struct json_object *json_read(struct text text);
 
+/* Of three bytes "{},", json-c makes 800. */
+enum { JSON_DISTINCT_MAX_LISTS = 16 * 1024 };
+
 /* The same for one object whose members all have different names (escapes do not hide that they are the
- * same): where two readers must not see two things. What stands inside of members is not held to that. */
+ * same): where two readers must not see two things. What stands inside of members is not held to that. With
+ * more than JSON_DISTINCT_MAX_LISTS brackets that open it is refused. */
 struct json_object *json_read_distinct(struct text text);
 
 /* The member of that name; NULL when `value` is no object, has none, or has null there. */

@@ -317,6 +317,7 @@ WRONG = {
     "nbf 1e308": body(nbf=1e308), "nbf a list": body(nbf=[0]), "nbf infinite": raw(
         lambda text: text.replace('"exp":', '"nbf":1e999,"exp":')),
     # Who.
+    "the administrator's sub": body(sub="cluster_admin"),
     "no sub": body(sub=None), "sub a number": body(sub=7), "sub a list": body(sub=[ALICE]), "sub true": body(sub=True),
     "sub empty": body(sub=""), "sub of 10 KB": body(sub="x" * 10240), "sub with a newline": body(sub="a\nb"),
     "sub with a pipe": body(sub="a|b"), "sub with a NUL": body(sub=ALICE + "\0x"), "sub with an escape": body(

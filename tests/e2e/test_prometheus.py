@@ -134,9 +134,9 @@ def ask_template(start, prometheus, template, path="/system/metrics/a.b-c", **se
 
 TEMPLATES = {
     "regular expression": ('x{s=~"{{service}}"}', r'x{s=~"a\\.b-c"}'),
-    "no regular expression": ('x{s!~"{{service}}"}', r'x{s!~"a\\.b-c"}'),
+    "no regular expression": ('x{t="{{service}}",s!~"{{service}}"}', r'x{t="a.b-c",s!~"a\\.b-c"}'),
     "equal": ('x{s="{{service}}"}', 'x{s="a.b-c"}'),
-    "unequal": ('x{s!="{{service}}"}', 'x{s!="a.b-c"}'),
+    "unequal": ('x{t="{{service}}",s!="{{service}}"}', 'x{t="a.b-c",s!="a.b-c"}'),
     "blanks around the operator": ('x{s =~ "{{service}}", t = "{{service}}"}', r'x{s =~ "a\\.b-c", t = "a.b-c"}'),
     "within other text": ('x{s=~"pre-{{service}}-.*"}', r'x{s=~"pre-a\\.b-c-.*"}'),
     "twice": ('x{s=~"{{service}}"} + y{s="{{service}}"}', r'x{s=~"a\\.b-c"} + y{s="a.b-c"}'),

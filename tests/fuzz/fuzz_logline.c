@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "sources/logline.h"
+#include "sources/upstream.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -22,6 +23,7 @@ static bool within(struct text text, const char *data, size_t size)
 static bool lies_in_its_place(const struct logline_event *event, struct text text, struct text line)
 {
     return within(text, line.data, line.length) || within(text, event->name, sizeof(event->name)) ||
+           within(text, event->place, sizeof(event->place)) ||
            within(text, event->address, sizeof(event->address));
 }
 
@@ -51,7 +53,7 @@ static void check(const struct logline_rules *rules, struct text line, const str
     demand((event.type == USAGE_EXPOSED) == (rules->kind == LOGLINE_EXPOSED));
     demand(text_is_dns_name(event.service));
     demand(lies_in_its_place(&event, event.service, line) && lies_in_its_place(&event, event.client, line));
-    demand(within(event.user, line.data, line.length) && within(event.namespace, line.data, line.length));
+    demand(within(event.user, line.data, line.length) && lies_in_its_place(&event, event.namespace, line));
     demand(event.namespace.length == 0 || text_starts(event.namespace, "oscar-svc"));
     demand(logline_might_count(rules, line) ||
            (rules->kind == LOGLINE_EXPOSED && memchr(line.data, '\\', line.length)));
@@ -60,15 +62,21 @@ static void check(const struct logline_rules *rules, struct text line, const str
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const struct instant written = {1777629600, 5};
-    const struct logline_rules requests = {LOGLINE_REQUESTS, "oscar-svc", NULL};
-    const struct logline_rules exposed = {LOGLINE_EXPOSED, "oscar-svc", NULL};
+    const struct logline_rules requests = {.kind = LOGLINE_REQUESTS, .services_namespace = "oscar-svc"};
+    const struct logline_rules exposed = {.kind = LOGLINE_EXPOSED, .services_namespace = "oscar-svc"};
+    struct logline_rules hosts = exposed;
     struct text line = {(const char *)data, size};
     struct logline_piece piece;
+    struct upstream_reading readings[UPSTREAM_READINGS];
 
     check(&requests, line, NULL);
     check(&requests, line, &written);
     check(&exposed, line, NULL);
     check(&exposed, line, &written);
+    hosts.subdomain_routes = true;
+    check(&hosts, line, NULL);
+    for (size_t i = upstream_read("oscar-svc", line, readings); i-- > 0;)
+        demand(text_equal(upstream_namespace("oscar-svc", line, readings[i].service), readings[i].namespace));
     if (logline_piece(line, &piece))
         demand(within(piece.content, line.data, line.length));
     return 0;

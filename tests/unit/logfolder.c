@@ -25,7 +25,7 @@ int set_up(void **state)
     f->arena = arena_new();
     f->context = (struct source_context){
         .arena = f->arena, .start = {START, 0}, .end = {END, 999999999}, .now = {NOW, 0}};
-    f->rules = (struct logline_rules){LOGLINE_REQUESTS, "oscar-svc", NULL};
+    f->rules = (struct logline_rules){.kind = LOGLINE_REQUESTS, .services_namespace = "oscar-svc"};
     f->usage = usage_new(16 * 1024 * 1024);
     *state = f;
     return 0;

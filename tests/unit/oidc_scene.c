@@ -19,7 +19,7 @@
 /* LONG is shorter than most machines are up: a time that was never set shows. */
 enum { LONG = 600 * 1000, NEVER = 24 * 3600 * 1000, DEADLINE_MS = 30 * 1000 };
 
-const struct oidc_times lasting = {LONG, NEVER, NEVER, NEVER, NEVER};
+const struct oidc_times lasting = {LONG, NEVER, NEVER, NEVER, NEVER, NEVER};
 
 static const char *lookup(void *context, const char *name)
 {

@@ -147,6 +147,109 @@ static void answers_become_outcomes(void **state)
     }
 }
 
+/* What take() got; it says "enough" once it has `enough` bytes. */
+struct taken {
+    struct result result; /* first: keep_result() gets the same context */
+    size_t calls, bytes, enough;
+    char first[16];
+};
+
+static bool take_piece(void *context, struct text piece)
+{
+    struct taken *taken = context;
+
+    if (taken->bytes == 0)
+        snprintf(taken->first, sizeof(taken->first), "%.*s", (int)piece.length, piece.data);
+    taken->calls++;
+    taken->bytes += piece.length;
+    return taken->bytes < taken->enough;
+}
+
+enum { LARGE = 200000 };
+
+/* In chunks or with a length; `cut`: some of it never comes. */
+static char *large_reply(const char *head, bool cut)
+{
+    char *bytes = calloc(1, LARGE + 300), *at = bytes;
+
+    assert_non_null(bytes);
+    at += snprintf(bytes, 300, "%s", head);
+    memset(at, 'x', LARGE - (cut ? 1000 : 0));
+    return bytes;
+}
+
+#define LARGE_HEAD(status) "HTTP/1.1 " status "\r\nContent-Length: 200000\r\n\r\n"
+
+static const struct {
+    const char *head;
+    bool cut;
+    size_t enough;
+    enum fetch_outcome outcome;
+    long status;
+    size_t bytes; /* that take() gets at least; 0: it is not called */
+    const char *why;
+    int line;
+} taken_rows[] = {
+    {LARGE_HEAD("200 OK"), false, SIZE_MAX, FETCH_ANSWERED, 200, LARGE, "", __LINE__},
+    {LARGE_HEAD("200 OK"), true, SIZE_MAX, FETCH_BROKEN, 0, LARGE - 1000,
+     "the connection broke: Transferred a partial file", __LINE__},
+    {LARGE_HEAD("200 OK"), false, 1, FETCH_ENOUGH, 0, 1, "no more was wanted", __LINE__},
+    {LARGE_HEAD("206 Partial"), false, SIZE_MAX, FETCH_TOO_LARGE, 0, 0,
+     "the answer is larger than 1000 bytes", __LINE__},
+    {LARGE_HEAD("500 Oh"), false, SIZE_MAX, FETCH_TOO_LARGE, 0, 0, "the answer is larger than 1000 bytes",
+     __LINE__},
+};
+
+static void a_body_may_be_taken_as_it_comes(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(taken_rows); i++) {
+        char *bytes = large_reply(taken_rows[i].head, taken_rows[i].cut);
+        struct http_reply reply = {.bytes = bytes};
+        struct http_server *server = http_server_start(&reply, 1, 1);
+        struct fetch_request request = request_of(http_server_url(server));
+        struct fetcher *fetcher = fetcher_new(NULL);
+        struct taken taken = {.enough = taken_rows[i].enough};
+        bool fine;
+
+        request.take = take_piece;
+        fetch_start(fetcher, &request, keep_result, &taken);
+        wait_for_all(fetcher);
+        fetcher_free(fetcher);
+        fine = taken.result.calls == 1 && taken.result.outcome == taken_rows[i].outcome &&
+               taken.result.status == taken_rows[i].status && taken.result.length == 0 &&
+               taken.bytes >= taken_rows[i].bytes && (taken_rows[i].bytes > 0) == (taken.calls > 0) &&
+               (taken_rows[i].enough > 1 || taken.calls == 1) &&
+               strcmp(taken.result.why, taken_rows[i].why) == 0;
+        if (!fine)
+            fail_msg("row at line %d: outcome %d, status %ld, %zu bytes in %zu calls, %s", taken_rows[i].line,
+                     (int)taken.result.outcome, taken.result.status, taken.bytes, taken.calls,
+                     taken.result.why);
+        http_server_stop(server);
+        free(bytes);
+    }
+}
+
+static void a_refusal_is_kept_though_the_body_would_be_taken(void **state)
+{
+    static const struct http_reply replies[] = {
+        {.bytes = "HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno"}};
+    struct http_server *server = http_server_start(replies, 1, 1);
+    struct fetch_request request = request_of(http_server_url(server));
+    struct fetcher *fetcher = fetcher_new(NULL);
+    struct taken taken = {.enough = SIZE_MAX};
+
+    (void)state;
+    request.take = take_piece;
+    fetch_start(fetcher, &request, keep_result, &taken);
+    wait_for_all(fetcher);
+    fetcher_free(fetcher);
+    assert_int_equal(taken.calls, 0);
+    assert_int_equal(taken.result.status, 403);
+    assert_string_equal(taken.result.body, "no");
+    http_server_stop(server);
+}
+
 static void a_connection_that_is_closed_at_once_is_broken(void **state)
 {
     static const struct http_reply reply = {.close_at_once = true};
@@ -559,6 +662,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(answers_become_outcomes),
+        cmocka_unit_test(a_body_may_be_taken_as_it_comes),
+        cmocka_unit_test(a_refusal_is_kept_though_the_body_would_be_taken),
         cmocka_unit_test(a_connection_that_is_closed_at_once_is_broken),
         cmocka_unit_test(endless_headers_are_cut),
         cmocka_unit_test(no_answer_before_the_deadline),

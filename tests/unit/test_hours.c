@@ -479,7 +479,7 @@ static void a_template_that_cannot_be_limited_is_not_asked(void **state)
     (void)state;
     ask_parts(&f, figures, "x{n=~\"{{namespace}}\"}", 1);
     assert_string_equal(outcome(&f),
-                        "missing 0 0 CPU query: the query template has no {{service}} and cannot "
+                        "missing 0 0 CPU query: the query template does not select by {{service}} and cannot "
                         "be limited to a service");
     assert_int_equal(figures->asked, 0);
     tear_down(&f);

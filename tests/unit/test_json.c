@@ -82,6 +82,29 @@ static void depth_is_bounded(void **state)
     assert_null(json_read((struct text){text, sizeof(text)}));
 }
 
+/* A megabyte of small objects would take hundreds. */
+static void lists_are_bounded(void **state)
+{
+    static const char start[] = "{\"a\":[", end[] = "0]}";
+    static char text[sizeof(start) + 3 * JSON_DISTINCT_MAX_LISTS + sizeof(end)];
+    size_t length = sizeof(start) - 1;
+    struct json_object *value;
+
+    (void)state;
+    memcpy(text, start, length);
+    for (int i = 2; i < JSON_DISTINCT_MAX_LISTS; i++, length += 3)
+        memcpy(text + length, i % 2 ? "{}," : "[],", 3);
+    memcpy(text + length, end, sizeof(end));
+    value = json_read_distinct(text_of(text));
+    assert_non_null(value);
+    json_object_put(value);
+    memcpy(text + length, "[]]}", sizeof("[]]}"));
+    assert_null(json_read_distinct(text_of(text)));
+    value = json_read(text_of(text));
+    assert_non_null(value);
+    json_object_put(value);
+}
+
 static void members_and_strings(void **state)
 {
     struct json_object *value =
@@ -107,6 +130,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(grammar),
         cmocka_unit_test(depth_is_bounded),
+        cmocka_unit_test(lists_are_bounded),
         cmocka_unit_test(members_and_strings),
     };
 

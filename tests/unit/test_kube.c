@@ -101,7 +101,8 @@ static void take(void *context, const struct fetch_answer *answer)
 /* The words that say why it could not even be asked; NULL when there was an answer. */
 static const char *get(struct fixture *f)
 {
-    const struct kube_request request = {"/api/v1/configmaps?limit=5", 1000, f->context.deadline};
+    const struct kube_request request = {
+        .path = "/api/v1/configmaps?limit=5", .max_bytes = 1000, .deadline = f->context.deadline};
     const char *wrong = kube_get(f->kube, &request, take, f);
 
     assert_int_equal(f->calls, 0);

@@ -15,8 +15,8 @@
 
 enum { OWN_SECONDS = 1777629600 }; /* 2026-05-01T10:00:00Z */
 
-static const struct logline_rules requests = {LOGLINE_REQUESTS, "oscar-svc", NULL};
-static const struct logline_rules exposed = {LOGLINE_EXPOSED, "oscar-svc", NULL};
+static const struct logline_rules requests = {.kind = LOGLINE_REQUESTS, .services_namespace = "oscar-svc"};
+static const struct logline_rules exposed = {.kind = LOGLINE_EXPOSED, .services_namespace = "oscar-svc"};
 
 /* With literals NULs can stand in a line. */
 #define LINE(s)         s, sizeof(s) - 1
@@ -157,7 +157,7 @@ static const struct row other_lines[] = {
 
 static void other_lines_of_the_manager_do_not_count(void **state)
 {
-    const struct logline_rules nameless = {LOGLINE_REQUESTS, "", NULL};
+    const struct logline_rules nameless = {.kind = LOGLINE_REQUESTS, .services_namespace = ""};
     const struct row forged = {LINE(OWN "POST /run/x | victim | yolo | "), REFUSED(LOGLINE_NAMESPACE)};
 
     (void)state;
@@ -166,18 +166,18 @@ static void other_lines_of_the_manager_do_not_count(void **state)
 }
 
 static const struct row exposed_lines[] = {
-    {LINE(NGINX "\"GET /system/services/nb/exposed/lab" REST), LOGLINE_COUNTS, "nb", "", "", USAGE_EXPOSED,
-     __LINE__},
-    {LINE(NGINX "\"GET /system/services/nb/exposed" REST), LOGLINE_COUNTS, "nb", "", "", USAGE_EXPOSED,
-     __LINE__},
+    {LINE(NGINX "\"GET /system/services/nb/exposed/lab" REST), LOGLINE_COUNTS, "nb", "", "oscar-svc",
+     USAGE_EXPOSED, __LINE__},
+    {LINE(NGINX "\"GET /system/services/nb/exposed" REST), LOGLINE_COUNTS, "nb", "", "oscar-svc",
+     USAGE_EXPOSED, __LINE__},
     {LINE(NGINX "\"HEAD /system/services/nb/exposed?next=/system/services/o/exposed" REST), LOGLINE_COUNTS,
-     "nb", "", "", USAGE_EXPOSED, __LINE__},
+     "nb", "", "oscar-svc", USAGE_EXPOSED, __LINE__},
     {LINE(NGINX "\"GET /system/services/nb/exposed\""), LOGLINE_COUNTS, "nb", "", "", USAGE_EXPOSED,
      __LINE__},
-    {LINE(NGINX "\"GET /system/services/nb/exposed" REST "\r"), LOGLINE_COUNTS, "nb", "", "", USAGE_EXPOSED,
-     __LINE__},
+    {LINE(NGINX "\"GET /system/services/nb/exposed" REST "\r"), LOGLINE_COUNTS, "nb", "", "oscar-svc",
+     USAGE_EXPOSED, __LINE__},
     {LINE("2001:db8::1 - x] [y [1] [12/Jan/2026:10:00:00 +0000] \"GET /system/services/nb/exposed" REST),
-     LOGLINE_COUNTS, "nb", "", "", USAGE_EXPOSED, __LINE__},
+     LOGLINE_COUNTS, "nb", "", "oscar-svc", USAGE_EXPOSED, __LINE__},
     {LINE("::1 - \\x22GET /system/services/evil/exposed HTTP/1.1\\x22 [12/Jan/2026:10:00:00 +0000] \"GET "
           "/ "
           "HTTP/1.1\" 200"),
@@ -504,7 +504,8 @@ static void the_beginning_of_a_long_line_tells_whether_it_could_count(void **sta
 static void a_cache_of_the_zone_changes_nothing(void **state)
 {
     struct logline_times times = {0};
-    const struct logline_rules cached = {LOGLINE_REQUESTS, "oscar-svc", &times};
+    const struct logline_rules cached = {
+        .kind = LOGLINE_REQUESTS, .services_namespace = "oscar-svc", .times = &times};
 
     (void)state;
     assert_true(timezone_use("Europe/Madrid"));

@@ -309,6 +309,83 @@ static void who_wants_the_same_asks_once(void **state)
     close_scene(&scene);
 }
 
+static const char slow[] = "the provider is being asked, and does not answer";
+
+static void what_hangs_is_not_waited_for(void **state)
+{
+    struct oidc_times times = lasting;
+    struct visitor visitor;
+    struct scene scene;
+
+    times.patience = 0;
+    scene = open_scene(state, &times);
+    stand_in_hold(scene.provider);
+    start_visitor(&visitor, &scene, token_of(&scene, "u1"), visit);
+    wait_for_request(&scene);
+    assert_unavailable(&scene, check(&scene, token_of(&scene, "u2")), slow);
+    stand_in_release(scene.provider);
+    end_visitor(&visitor);
+    assert_int_equal(visitor.result, AUTH_PASSED);
+    assert_int_equal(asked(&scene, ROUTE_DISCOVERY), 1);
+    close_scene(&scene);
+}
+
+/* One knows u1; somebody asks for what `token` needs, and the provider hangs. */
+static struct scene open_hanging(void **state, const struct oidc_times *times, struct visitor *visitor,
+                                 const char *kid)
+{
+    struct scene scene = open_scene(state, times);
+
+    assert_passed(&scene, check(&scene, token_of(&scene, "u1")), "u1");
+    for (size_t i = 0; i < ROUTE_OTHER; i++)
+        wait_for_request(&scene);
+    stand_in_hold(scene.provider);
+    start_visitor(visitor, &scene,
+                  make_token(scene.arena, scene.keys.other_rsa, "RS256", kid, claims_of(&scene, "u2")),
+                  visit);
+    wait_for_request(&scene);
+    return scene;
+}
+
+static void close_hanging(struct scene *scene, struct visitor *visitor)
+{
+    stand_in_release(scene->provider);
+    end_visitor(visitor);
+    assert_int_equal(visitor->result, AUTH_REFUSED);
+    close_scene(scene);
+}
+
+/* Who made up a token holds nobody up. */
+static void keys_that_hang_are_not_waited_for(void **state)
+{
+    struct oidc_times times = lasting;
+    struct visitor visitor;
+    struct scene scene;
+
+    times.pause = 0;
+    times.patience = 0;
+    scene = open_hanging(state, &times, &visitor, "new");
+    assert_unavailable(&scene, check(&scene, visitor.token), slow);
+    assert_int_equal(asked(&scene, ROUTE_KEYS), 2);
+    close_hanging(&scene, &visitor);
+}
+
+static void keys_are_used_while_they_are_read_again(void **state)
+{
+    struct oidc_times times = lasting;
+    struct visitor visitor;
+    struct scene scene;
+
+    times.fresh = 0;
+    times.pause = 0;
+    times.patience = 0;
+    scene = open_hanging(state, &times, &visitor, "r");
+    assert_refused(&scene, check(&scene, visitor.token), 401,
+                   "the signature is wrong, or the key is not for the token's algorithm");
+    assert_int_equal(asked(&scene, ROUTE_DISCOVERY), 2);
+    close_hanging(&scene, &visitor);
+}
+
 /* Each has a token of its own for each round and knows whose it is; the keys are read again all the time. */
 static void *visit_often(void *context)
 {
@@ -364,6 +441,9 @@ int main(void)
         cmocka_unit_test(who_goes_away_is_not_waited_for),
         cmocka_unit_test(a_deadline_ends_the_waiting),
         cmocka_unit_test(who_wants_the_same_asks_once),
+        cmocka_unit_test(what_hangs_is_not_waited_for),
+        cmocka_unit_test(keys_that_hang_are_not_waited_for),
+        cmocka_unit_test(keys_are_used_while_they_are_read_again),
         cmocka_unit_test(everybody_stays_themselves),
     };
 

@@ -8,8 +8,8 @@
 #include "util/arena.h"
 
 #define ALL_EXACT     "the query template matches one service exactly (\"=\") and cannot ask for all"
-#define NO_SERVICE    "the query template has no {{service}} and cannot be limited to a service"
-#define NO_OWNER      "the query template has no {{namespace}} and cannot be limited to an owner"
+#define NO_SERVICE    "the query template does not select by {{service}} and cannot be limited to a service"
+#define NO_OWNER      "the query template does not select by {{namespace}} and cannot be limited to an owner"
 #define SEVERAL_EXACT "the query template matches one service exactly (\"=\") and cannot ask for several"
 #define NO_RAW        "a value cannot be written in the raw string (`...`) of the query template"
 #define NO_END        "the query template has a string that does not end"
@@ -83,9 +83,11 @@ static void operators_decide_how_a_name_is_escaped(void **state)
 {
     static const struct row rows[] = {
         {"a{s=\"{{service}}\"}", T("y.v8"), NONE, "a{s=\"y.v8\"}", NULL, __LINE__},
-        {"a{s!=\"{{service}}\"}", T("y.v8"), NONE, "a{s!=\"y.v8\"}", NULL, __LINE__},
+        {"a{t=\"{{service}}\",s!=\"{{service}}\"}", T("y.v8"), NONE, "a{t=\"y.v8\",s!=\"y.v8\"}", NULL,
+         __LINE__},
         {"a{s=~\"{{service}}\"}", T("y.v8"), NONE, "a{s=~\"y\\\\.v8\"}", NULL, __LINE__},
-        {"a{s!~\"{{service}}\"}", T("y.v8"), NONE, "a{s!~\"y\\\\.v8\"}", NULL, __LINE__},
+        {"a{t=\"{{service}}\",s!~\"{{service}}\"}", T("y.v8"), NONE, "a{t=\"y.v8\",s!~\"y\\\\.v8\"}", NULL,
+         __LINE__},
         {"a{s=~'{{service}}'}", T("y.v8"), NONE, "a{s=~'y\\\\.v8'}", NULL, __LINE__},
         {"a{s=~`{{service}}`}", T("y.v8"), NONE, "a{s=~`y\\.v8`}", NULL, __LINE__},
         {"a{s=`{{service}}`}", T("y.v8"), NONE, "a{s=`y.v8`}", NULL, __LINE__},
@@ -112,6 +114,9 @@ static void operators_decide_how_a_name_is_escaped(void **state)
         {"a{s=\"{{other}}\"}", ALL, NONE, "a{s=\"{{other}}\"}", NULL, __LINE__},
         {"vector(2.5)", ALL, NONE, "vector(2.5)", NULL, __LINE__},
         {"vector(2.5)", T("y"), NONE, NULL, NO_SERVICE, __LINE__},
+        {"a{s!=\"{{service}}\"}", T("y"), NONE, NULL, NO_SERVICE, __LINE__},
+        {"a{s!~\"{{service}}\"}", T("y"), NONE, NULL, NO_SERVICE, __LINE__},
+        {"a{n!=\"{{namespace}}\",s=\"{{service}}\"}", T("y"), T("n"), NULL, NO_OWNER, __LINE__},
         {"a{s=\"yolo\"} # {{service}}", T("y"), NONE, NULL, NO_SERVICE, __LINE__},
         {"a{n=\"{{namespace}}\"}", T("y"), T("n"), NULL, NO_SERVICE, __LINE__},
         {"", ALL, NONE, "", NULL, __LINE__},
@@ -186,7 +191,9 @@ static void several_services_are_an_alternation(void **state)
         int line;
     } rows[] = {
         {"a{s=~\"{{service}}\"}", "a{s=~\"a\\\\.b|c|x\\\"\\\\|\\\\)\\\\.\\\\*\\\\\\\\\"}", NULL, __LINE__},
-        {"a{s!~'{{service}}'}", "a{s!~'a\\\\.b|c|x\"\\\\|\\\\)\\\\.\\\\*\\\\\\\\'}", NULL, __LINE__},
+        {"a{t=~'{{service}}',s!~'{{service}}'}",
+         "a{t=~'a\\\\.b|c|x\"\\\\|\\\\)\\\\.\\\\*\\\\\\\\',s!~'a\\\\.b|c|x\"\\\\|\\\\)\\\\.\\\\*\\\\\\\\'}",
+         NULL, __LINE__},
         {"a{s=~`{{service}}`}", "a{s=~`a\\.b|c|x\"\\|\\)\\.\\*\\\\`}", NULL, __LINE__},
         {"a{s=~`p-{{service}}`}", "a{s=~`p-(?:a\\.b|c|x\"\\|\\)\\.\\*\\\\)`}", NULL, __LINE__},
         {"a{s=~`{{service}}.*`}", "a{s=~`(?:a\\.b|c|x\"\\|\\)\\.\\*\\\\).*`}", NULL, __LINE__},

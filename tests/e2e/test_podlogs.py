@@ -1,5 +1,7 @@
 """Requests from pods' logs: the same answers as from the other sources, and what pods do not have any more is said."""
+import pathlib
 import random
+import sys
 
 import pytest
 
@@ -7,6 +9,11 @@ from harness import expect, logdata, model
 from harness.fake_prometheus import Hold
 from harness.kube import Container, Kube, Log, Refused, internal_error
 from harness.lokidata import INGRESS, OSCAR, SERVICES, USERS, exposed_line, line, nanoseconds, query
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "sample"))
+sys.dont_write_bytecode = True
+
+import make_mmdb  # noqa: E402
 
 FIRST, LAST = nanoseconds("2026-05-01T10:00:00Z"), nanoseconds("2026-05-03T17:29:59.999999999Z")
 SECOND = 1_000_000_000
@@ -210,6 +217,17 @@ def test_no_api_is_configured(start, services):
     assert totals(start({"OSCAR_METRICS_SERVICES_DIR": services}))[2:] == (
         "missing", "not configured: set LOKI_URL or OSCAR_METRICS_LOG_FILES, or, outside of a cluster, "
         "OSCAR_METRICS_KUBE_URL for pods' logs")
+
+
+def test_countries_come_from_the_database(start, kube, services, folder):
+    make_mmdb.write_mmdb(str(folder / "countries.mmdb"), {"192.0.2.0/24": make_mmdb.country("ES"),
+                                                          "198.51.100.0/24": make_mmdb.country("DE")})
+    put_pod(kube, [at(n, client=client) for n, client in enumerate(["192.0.2.1", "192.0.2.9", "198.51.100.7", "::1"])])
+    answer = start({**kube.settings, "OSCAR_METRICS_SERVICES_DIR": services,
+                    "GEOIP_DATABASE": folder / "countries.mmdb"}).breakdown(query(FIRST, LAST, "&group_by=country"))
+    assert {item["key"]: item["executions_count"] for item in answer.json()["items"]} == \
+        {"ES": 2, "DE": 1, "unknown": 1}
+    expect.sources(answer, {"request-logs": "ok", "country-attribution": "ok"})
 
 
 # Host names of services.

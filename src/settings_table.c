@@ -44,7 +44,7 @@ const struct setting_row setting_rows[SETTING_COUNT] = {
     [PROMETHEUS_CA_FILE] = {"PROMETHEUS_CA_FILE", "", TYPE_TEXT,
                             .help = "certificates (PEM) to trust instead of the system's"},
     [LOKI_URL] = {"LOKI_URL", "", TYPE_URL, .group = "Loki: requests",
-                  .help = "the server; empty: pods' logs"},
+                  .help = "the server; empty: pods' logs, through the Kubernetes API"},
     [LOKI_QUERY] = {"LOKI_QUERY", "{namespace=\"{{namespace}}\", app=\"{{app}}\"} |~ \"/(job|run)/\"",
                     TYPE_TEXT, .help = "LogQL for requests, with {{namespace}}, {{app}}, {{service}}"},
     [LOKI_EXPOSED_QUERY] =
@@ -53,9 +53,10 @@ const struct setting_row setting_rows[SETTING_COUNT] = {
          .help = "LogQL for requests to exposed services; with subdomain routes it starts "
                  "without the filter on the path"},
     [LOKI_EXPOSED_NAMESPACE] = {"LOKI_EXPOSED_NAMESPACE", "ingress-nginx", TYPE_NAME,
-                                .help = "where the ingress controller runs"},
+                                .help = "where the ingress controller runs; of its pods, too"},
     [LOKI_EXPOSED_APP] = {"LOKI_EXPOSED_APP", "ingress-nginx", TYPE_TEXT,
-                          .help = "what the ingress controller is called"},
+                          .help = "what the ingress controller is called; of pods the label "
+                                  "app.kubernetes.io/name"},
     [LOKI_TENANT] = {"LOKI_TENANT", "", TYPE_TEXT, .help = "X-Scope-OrgID"},
     [LOKI_PARALLEL] = {"LOKI_PARALLEL", "4", TYPE_COUNT, .least = 1, .most = 64, .help = "windows at once"},
     [LOKI_TOKEN] = {"LOKI_TOKEN", "", TYPE_TEXT, SETTING_SECRET | SETTING_FROM_FILE, .help = "bearer token"},
@@ -66,8 +67,8 @@ const struct setting_row setting_rows[SETTING_COUNT] = {
                       .help = "certificates (PEM) to trust instead of the system's"},
     [EXPOSED_SERVICES_USE_SUBDOMAIN_ROUTE] =
         {"EXPOSED_SERVICES_USE_SUBDOMAIN_ROUTE", "false", TYPE_FLAG, .group = "Exposed services",
-         .help = "exposed services have host names of their own (not read by "
-                 "this version: their requests are missing, and said so)"},
+         .help = "exposed services have host names of their own: the access logs say which "
+                 "service by the host's first label (Traefik) or by the upstream (ingress-nginx)"},
     [EXPOSED_SERVICES_ROUTE_KIND] =
         {"EXPOSED_SERVICES_ROUTE_KIND", "ingress", TYPE_CHOICE, .choices = "ingress httproute",
          .help = "how OSCAR exposes services; the lines of both are always understood"},

@@ -311,8 +311,9 @@ static void take_entries(struct loki_window *window, struct text body)
     }
     loki->troubles = loki->failures = 0;
     loki->trouble = NULL;
-    if (answer.warning)
-        status_note(loki->status, STATUS_PARTIAL, "Loki warns: %s", answer.warning);
+    if (answer.warning_count > 0)
+        status_note(loki->status, STATUS_PARTIAL, "Loki warns: %s",
+                    answer.warning ? answer.warning : "no words");
     if (answer.entries >= (uint64_t)window->limit) {
         take_overflow(window, body);
         return;

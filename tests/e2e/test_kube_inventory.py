@@ -71,7 +71,7 @@ def test_a_folder_of_definitions_comes_first(start, kube, folder):
     (folder / "services").mkdir()
     app = start({**kube.settings, "OSCAR_METRICS_SERVICES_DIR": folder / "services"})
     assert active(app) == (0, "ok", None)
-    assert kube.asked == []
+    assert kube.lists("configmaps") == []
 
 
 def test_neither_a_folder_nor_a_cluster(start):
@@ -229,7 +229,7 @@ def test_a_token_that_is_replaced_meanwhile(start, kube):
 
     kube.fault = replace
     assert active(app) == (1, "ok", None)
-    assert len(kube.asked) == 2
+    assert len(kube.lists("configmaps")) == 2
 
 
 def test_a_token_that_is_not_accepted(start, kube):
@@ -237,7 +237,7 @@ def test_a_token_that_is_not_accepted(start, kube):
     count, status, notes = active(start(kube.settings))
     assert (count, status) == (0, "missing")
     assert "401" in notes and kube.token_file.read_text().strip() not in notes
-    assert len(kube.asked) == 2, "once more with the token read again"
+    assert len(kube.lists("configmaps")) == 2, "once more with the token read again"
 
 
 @pytest.mark.parametrize("content, words", [(None, "there is no such file"), ("", "it is empty"),
@@ -252,7 +252,7 @@ def test_a_token_file_that_is_none(start, kube, content, words):
     count, status, notes = active(app)
     assert (count, status) == (0, "missing")
     assert notes == f"the Kubernetes API cannot be asked: the token file {kube.token_file}: {words}"
-    assert kube.asked == []
+    assert kube.lists("configmaps") == []
     kube.token_file.write_text(token)
     assert active(app) == (1, "ok", None)
 
@@ -291,7 +291,7 @@ def test_a_connection_that_cannot_be_verified_is_none(start, kube, folder, chang
     count, status, notes = active(start({**kube.settings, **change(folder, kube)}))
     assert (count, status) == (0, "missing")
     assert "CA file" in notes or "certificate" in notes
-    assert kube.asked == []
+    assert kube.lists("configmaps") == []
 
 
 def test_plain_http_where_the_url_says_so(start, folder):

@@ -78,6 +78,17 @@ def test_a_pause_that_the_server_asks_for(start_loki, loki, month):
     assert len(refused) > 1 and refused[1][0] - refused[0][0] >= 1.9
 
 
+def test_a_pause_that_nobody_can_wait_for(start_loki, loki, month):
+    """As long as a number can be: that is the end of this report, and of no other."""
+    loki.fails(*[refusal("wait", 503, [("Retry-After", str((1 << 63) - 1))]) for _ in range(20)])
+    app = start_loki()
+    answer = app.get("/system/metrics", query(T, END))
+    assert answer.source("loki")["status"] == "missing"
+    assert "wants to be left alone" in answer.source("loki")["notes"]
+    loki.answers()
+    month.check(app, T, END)
+
+
 @pytest.mark.parametrize("status, body", [(504, "context deadline exceeded"), (500, "query timed out"),
                                           (503, "too much work")])
 @pytest.mark.parametrize("longest", [20 * HOUR, 4 * HOUR])

@@ -87,12 +87,18 @@ def parse_time(text):
     return int(moment.timestamp()), int((match[2] or "").ljust(9, "0"))
 
 
+BEGIN = "2026-01-01T00:00:00Z"
+
+
 class Container:
     """Lines are (time, text): RFC 3339 with nine digits, as a runtime writes them. `previous` is the instance before
-    the last restart; None: there is none (any more)."""
+    the last restart; None: there is none (any more). `started`: of the present instance; `ran`: the time from which
+    and until which the one before ran."""
 
-    def __init__(self, lines=(), previous=None, restarts=None, init=False, waiting=False):
+    def __init__(self, lines=(), previous=None, restarts=None, init=False, waiting=False, started=BEGIN,
+                 ran=(BEGIN, "2026-01-01T00:00:01Z")):
         self.lines, self.previous, self.init, self.waiting = list(lines), previous, init, waiting
+        self.started, self.ran = started, ran
         self.restarts = (1 if previous is not None else 0) if restarts is None else restarts
 
 
@@ -261,16 +267,17 @@ class Kube:
         return self.put("namespaces", {"metadata": {"name": name, "labels": labels, **annotations},
                                        "spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"}})
 
-    def put_pod(self, name, containers, namespace="oscar", labels=None, phase="Running"):
+    def put_pod(self, name, containers, namespace="oscar", labels=None, phase="Running", created=BEGIN):
         """`containers`: {name: Container}."""
         self.containers[(namespace, name)] = containers
         return self.put("pods", {
-            "metadata": {"name": name, "namespace": namespace, "labels": labels or {"app": "oscar"}},
+            "metadata": {"name": name, "namespace": namespace, "labels": labels or {"app": "oscar"},
+                         "creationTimestamp": created},
             "spec": {**{field: [{"name": each, "image": "ghcr.io/grycap/oscar", "resources": {}}
                                 for each, container in containers.items() if container.init is init]
                         for field, init in (("containers", False), ("initContainers", True))},
                      "nodeName": "node-1", "restartPolicy": "Always"},
-            "status": {"phase": phase, "startTime": "2026-01-01T00:00:00Z",
+            "status": {"phase": phase, "startTime": created,
                        **{field: [_container_status(each, container) for each, container in containers.items()
                                   if container.init is init]
                           for field, init in (("containerStatuses", False), ("initContainerStatuses", True))}}})
@@ -450,17 +457,19 @@ def _log_bytes(lines, form):
         lines = lines[len(lines) - min(int(form["tailLines"]), len(lines)):]
     stamped = form.get("timestamps") in ("true", "1")
     text = "".join((f"{when} {text}\n" if stamped else f"{text}\n") for when, text in lines)
-    return text.encode("utf-8", "surrogateescape")
+    data = text.encode("utf-8", "surrogateescape")
+    return data[:int(form["limitBytes"])] if "limitBytes" in form else data
 
 
 def _container_status(name, container):
-    running = {"running": {"startedAt": "2026-01-01T00:00:00Z"}}
+    running = {"running": {"startedAt": container.started}}
     code, reason = (0, "Completed") if container.init else (137, "Error")
-    ended = {"terminated": {"exitCode": code, "reason": reason, "startedAt": "2026-01-01T00:00:00Z",
-                            "finishedAt": "2026-01-01T00:00:01Z", "containerID": "containerd://1"}}
+    ended = {"terminated": {"exitCode": code, "reason": reason, "startedAt": container.ran[0],
+                            "finishedAt": container.ran[1], "containerID": f"containerd://{container.restarts - 1}"}}
     waiting = {"waiting": {"reason": "ContainerCreating"}}
     state = waiting if container.waiting else ended if container.init else running
-    return {"name": name, "image": "ghcr.io/grycap/oscar", "imageID": "", "ready": not container.waiting,
+    identity = {} if container.waiting else {"containerID": f"containerd://{container.restarts}"}
+    return {"name": name, "image": "ghcr.io/grycap/oscar", "imageID": "", **identity, "ready": not container.waiting,
             "restartCount": container.restarts, "state": state,
             "lastState": ended if container.restarts else {}}
 

@@ -19,6 +19,7 @@ _GIN = re.compile(rb"(\d{4})/(\d\d)/(\d\d) - (\d\d):(\d\d):(\d\d)\Z")
 _CLF = re.compile(rb"(\d\d)/([A-Z][a-z]{2})/(\d{4}):(\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)\Z")
 _RUNTIME = re.compile(rb"(\S+) (?:(?:stdout|stderr) [FP] )?")
 _NAME = re.compile(rb"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?\Z")
+_UPSTREAM = re.compile(rb'(?:[^"]*"){6} \S+ \S+ \[([^\]]*)\]')
 _NGINX = re.compile(rb'\S+ - .*? \[([^\]]*)\] "[A-Z]+ (\S+) HTTP/[0-9.]+" \d+ ')
 _EXPOSED = re.compile(rb"/system/services/([^/?]*)/exposed(?:[/?]|\Z)")
 
@@ -133,15 +134,22 @@ def _request(line, zone, services_namespace, written=None):
     return Event(kind, service.decode(), time, text_of(fields[5]), namespace.decode(), text_of(fields[3]))
 
 
+def _namespace(service, upstream):
+    """Of "<namespace>-<service>-svc-<port>"."""
+    match = re.match(rf"(oscar-svc(?:-[a-z0-9-]+)?)-{re.escape(service)}-svc-\w+(?:@|\Z)", upstream)
+    return match[1] if match else ""
+
+
 def _exposed(line, written=None):
     time, line = _cut_runtime_prefix(line)
     time = time if written is None else written
+    upstream = ""
     if line.startswith(b"{"):
         try:
             entry = json.loads(line)
         except ValueError:
             return None
-        path = entry.get("RequestPath", "").encode()
+        path, upstream = entry.get("RequestPath", "").encode(), entry.get("ServiceName", "")
         written = entry.get("StartUTC", "").encode()
         own = rfc3339(written)
         own = _clf(written) if own is None else own
@@ -150,11 +158,14 @@ def _exposed(line, written=None):
         if not match:
             return None
         path, own = match[2], _clf(match[1])
+        brackets = _UPSTREAM.match(line)
+        upstream = brackets[1].decode() if brackets else ""
     time = own if time is None else time
     service = _EXPOSED.match(path)
     if time is None or not service or not _NAME.match(service[1]):
         return None
-    return Event("exposed", service[1].decode(), time)
+    name = service[1].decode()
+    return Event("exposed", name, time, namespace=_namespace(name, upstream))
 
 
 def _lines(data):

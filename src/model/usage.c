@@ -1,6 +1,5 @@
 /* Everything but the hour and the count is a key, kept once; a row is (hour, key, count) in 16 bytes. So a
  * line costs one search, by a hash over its texts, and a merge over hours translates each key once.
- *
  * Own tables, not a library's: a key's place costs eight bytes, where a linked hash handle costs 56 alone. */
 #include "model/usage.h"
 
@@ -463,7 +462,7 @@ static bool find_same(const struct merge *merge, uint32_t from, uint32_t to)
 
 static inline bool is_same(const struct merge *merge, uint32_t from, uint32_t to)
 {
-    return merge->string[from] == to || find_same(merge, from, to);
+    return merge->string[from] == to ? to || !from : find_same(merge, from, to);
 }
 
 static bool is_same_key(const struct merge *merge, const struct key *from, const struct key *to)
@@ -557,6 +556,7 @@ bool usage_copy(struct usage *usage, const struct usage *from)
     free_contents(usage);
     *usage = *from;
     usage->max_bytes = max_bytes;
+    usage->current = NULL; /* it is one of theirs */
     usage->rows = copy_of(from->rows, from->row_count, sizeof(*usage->rows));
     usage->row_before = memory_new(from->row_capacity, sizeof(*usage->row_before));
     usage->keys = copy_of(from->keys, from->key_count, sizeof(*usage->keys));

@@ -19,6 +19,7 @@ enum {
     CONNECT_MS = 5000,
     MAX_HEADER_BYTES = 256 * 1024,
     MAX_BACKEND_BYTES = 1024,
+    MAX_RETRY_AFTER = 24 * 3600, /* seconds: longer than anybody waits */
     KEPT_CONNECTIONS = 16,
     CA_CACHE_SECONDS = 600, /* where nothing is shared: a CA file that was replaced is seen after that */
     ROUNDING_MS = 50,       /* curl's timers and our deadline are not the same clock reading */
@@ -483,7 +484,9 @@ static void finish(struct fetcher *fetcher, struct fetch *fetch)
         if (fetch->outcome == FETCH_ANSWERED) {
             curl_easy_getinfo(fetch->easy, CURLINFO_RESPONSE_CODE, &answer.status);
             curl_easy_getinfo(fetch->easy, CURLINFO_RETRY_AFTER, &seconds);
-            answer.retry_after_ms = (int64_t)seconds * 1000;
+            answer.retry_after_ms = (int64_t)(seconds < MAX_RETRY_AFTER ? seconds : MAX_RETRY_AFTER) * 1000;
+            if (answer.retry_after_ms < 0)
+                answer.retry_after_ms = 0;
         }
         curl_easy_cleanup(fetch->easy);
     } else {

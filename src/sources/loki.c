@@ -78,27 +78,39 @@ static void destroy_lessons(struct cache_value *value)
     free(value);
 }
 
-void loki_keep_lessons(struct loki *loki)
+/* Held for the caller; NULL: nothing is known, or it was too long ago. */
+static struct lessons *recall_lessons(const struct loki *loki)
 {
     struct cache *cache = loki->context->remembered;
-    struct lessons *lessons;
+    struct lessons *lessons = cache ? (struct lessons *)cache_get(cache, loki->server) : NULL;
+
+    if (lessons == NULL || clock_ms() - lessons->born <= LESSONS_MS)
+        return lessons;
+    cache_value_release(&lessons->value);
+    return NULL;
+}
+
+void loki_keep_lesson(struct loki *loki, enum loki_lesson lesson)
+{
+    struct cache *cache = loki->context->remembered;
+    struct lessons *before = recall_lessons(loki), *lessons;
 
     if (cache == NULL)
         return;
     lessons = memory_new(1, sizeof(*lessons));
     cache_value_init(&lessons->value, sizeof(*lessons), destroy_lessons);
     lessons->born = clock_ms();
-    lessons->limit = loki->plan.limit;
-    lessons->length = loki->plan.length;
+    /* The other one may have been taught to somebody else. */
+    lessons->limit = lesson == LOKI_FEWER || before == NULL ? loki->plan.limit : before->limit;
+    lessons->length = lesson == LOKI_SHORTER || before == NULL ? loki->plan.length : before->length;
     cache_put(cache, loki->server, &lessons->value, lessons->born);
     cache_value_release(&lessons->value);
+    cache_value_release((struct cache_value *)before);
 }
 
 static void init_plan(struct loki *loki)
 {
-    struct cache *cache = loki->context->remembered;
-    struct lessons *lessons = cache ? (struct lessons *)cache_get(cache, loki->server) : NULL;
-    bool known = lessons && clock_ms() - lessons->born <= LESSONS_MS;
+    struct lessons *known = recall_lessons(loki);
     int64_t first = loki->from / LOKI_HOUR, last = (loki->to - 1) / LOKI_HOUR,
             now = instant_hour(loki->context->now);
     size_t hours;
@@ -107,9 +119,9 @@ static void init_plan(struct loki *loki)
     if (last > now)
         last = now > first ? now : first;
     hours = (size_t)(last - first + 1);
-    loki_plan_init(&loki->plan, known ? lessons->limit : LOKI_LIMIT, known ? lessons->length : LOKI_LENGTH,
-                   first, hours, ARENA_ARRAY(loki->context->arena, hours, float));
-    cache_value_release((struct cache_value *)lessons);
+    loki_plan_init(&loki->plan, known ? known->limit : LOKI_LIMIT, known ? known->length : LOKI_LENGTH, first,
+                   hours, ARENA_ARRAY(loki->context->arena, hours, float));
+    cache_value_release((struct cache_value *)known);
 }
 
 /* ---- what is said at the end ---- */
@@ -287,11 +299,13 @@ static void prepare(struct loki *loki)
 {
     const struct settings *settings = loki->context->settings;
     const char *tenant = settings_text(settings, LOKI_TENANT);
-    const char *const server[] = {"loki", url_of(loki, ""), tenant, NULL};
+    const char *user = settings_text(settings, LOKI_USERNAME); /* a gateway may tell tenants by it */
+    const char *const server[] = {"loki", url_of(loki, ""), tenant, user, NULL};
     const char *const name[] = {"loki",
                                 loki->rules.kind == LOGLINE_EXPOSED ? "exposed" : "requests",
                                 url_of(loki, ""),
                                 tenant,
+                                user,
                                 loki->query,
                                 loki->rules.services_namespace,
                                 settings_text(settings, OSCAR_METRICS_LOG_TIMEZONE),
@@ -304,7 +318,7 @@ static void prepare(struct loki *loki)
     loki->volume_url = url_of(loki, "index/volume_range");
     loki->selector = loki_selector(loki->context->arena, loki->query);
     loki->access = (struct fetch_access){.token = settings_text(settings, LOKI_TOKEN),
-                                         .username = settings_text(settings, LOKI_USERNAME),
+                                         .username = user,
                                          .password = settings_text(settings, LOKI_PASSWORD),
                                          .ca_file = settings_text(settings, LOKI_CA_FILE),
                                          .tenant = tenant};

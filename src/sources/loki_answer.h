@@ -24,7 +24,7 @@ struct loki_entry {
 struct loki_answer {
     size_t entries;
     size_t warning_count; /* in `warnings` at the top, the only place where Loki puts them */
-    const char *warning;  /* the first one, fit for a note; NULL: none */
+    const char *warning;  /* the first one that is text, fit for a note; NULL: none is */
 };
 bool loki_answer_check(struct arena *arena, struct text body, int64_t from, int64_t to,
                        struct loki_answer *out, const char **why) __attribute__((warn_unused_result));

@@ -326,7 +326,7 @@ static void take_no_date(struct loki *loki, const struct fetch_answer *answer)
         return;
     }
     loki->plan.length = refusal.number;
-    loki_keep_lessons(loki);
+    loki_keep_lesson(loki, LOKI_SHORTER);
     ask_date(loki, loki->dated_to);
 }
 

@@ -10,6 +10,7 @@
 #include "sources/job.h"
 #include "sources/ledger.h"
 #include "sources/logline.h"
+#include "sources/loki_answer.h"
 #include "sources/loki_plan.h"
 #include "util/claims.h"
 
@@ -103,8 +104,8 @@ void loki_ask(struct loki *loki, const char *url, struct buf *form, int64_t from
 /* Gives up: what runs is waited for, nothing new is asked. */
 __attribute__((format(printf, 2, 3))) void loki_give_up(struct loki *loki, const char *format, ...);
 
-/* What the server taught about its limits is in the plan: for the reports that come, too. */
-void loki_keep_lessons(struct loki *loki);
+/* What the server taught about one of its limits is in the plan: for the reports that come, too. */
+void loki_keep_lesson(struct loki *loki, enum loki_lesson lesson);
 
 /* ---- loki_window.c ---- */
 

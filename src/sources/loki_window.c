@@ -242,10 +242,12 @@ static void take_overflow(struct loki_window *window, struct text body)
         if (!loki->unlearned && window->limit < LOKI_LIMIT) {
             loki->unlearned = true;
             loki->plan.limit = LOKI_LIMIT;
-            ask_again(window);
-        } else {
-            take_what_came(window, body);
+            loki_keep_lesson(loki, LOKI_FEWER);
         }
+        if (window->limit < loki->plan.limit)
+            ask_again(window);
+        else
+            take_what_came(window, body);
         return;
     }
     if (body.length == 0 || !loki_answer_each(body, see_latest, &latest))
@@ -291,7 +293,7 @@ static void take_refusal(struct loki_window *window, const struct fetch_answer *
         known = false;
     }
     if (known)
-        loki_keep_lessons(loki);
+        loki_keep_lesson(loki, refusal.lesson);
     else
         loki_give_up(loki, "Loki: %s", refusal.why);
     ask_again(window);
@@ -311,8 +313,9 @@ static void take_entries(struct loki_window *window, struct text body)
     }
     loki->troubles = loki->failures = 0;
     loki->trouble = NULL;
-    if (answer.warning)
-        status_note(loki->status, STATUS_PARTIAL, "Loki warns: %s", answer.warning);
+    if (answer.warning_count > 0)
+        status_note(loki->status, STATUS_PARTIAL, "Loki warns: %s",
+                    answer.warning ? answer.warning : "no words");
     if (answer.entries >= (uint64_t)window->limit) {
         take_overflow(window, body);
         return;

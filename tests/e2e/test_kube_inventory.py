@@ -25,6 +25,15 @@ def kube(folder):
     kube.close()
 
 
+@pytest.fixture
+def start(start, folder):
+    """As everywhere, but nobody asks the API for the logs of pods."""
+    def start_app(settings=None, **how):
+        return start({"OSCAR_METRICS_LOG_FILES": folder / "none.log", **(settings or {})}, **how)
+
+    return start_app
+
+
 def active(app, fresh=True):
     """(services deployed now, status, notes); `fresh`: as the API has them at this moment."""
     answer = app.get("/system/metrics", DAY, **(FRESH if fresh else {}))

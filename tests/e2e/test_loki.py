@@ -273,19 +273,20 @@ def test_a_loki_without_any_data(start_loki, data):
     assert answer.json()["totals"]["requests_count_total"] == 0
 
 
-def test_warnings_are_passed_on(start_loki, loki, data):
+@pytest.mark.parametrize("warning, noted", [("some shards could not be reached",) * 2, ({"shards": 1}, "no words")])
+def test_warnings_are_passed_on(start_loki, loki, data, warning, noted):
     data.begin(T)
     data.requests([T])
 
     def warn(asked, reply):
         if asked.what == "query_range" and "ingress" not in asked.query:
             body = json.loads(reply.body)
-            reply.body = json.dumps({**body, "warnings": ["some shards could not be reached"]}).encode()
+            reply.body = json.dumps({**body, "warnings": [warning]}).encode()
         return reply
 
     loki.answers(warn)
     answer = data.check(start_loki(), T, T + HOUR - 1, loki="partial")
-    assert "some shards could not be reached" in answer.source("loki")["notes"]
+    assert noted in answer.source("loki")["notes"]
 
 
 # Hints of the index are never counts.

@@ -78,6 +78,17 @@ def test_a_pause_that_the_server_asks_for(start_loki, loki, month):
     assert len(refused) > 1 and refused[1][0] - refused[0][0] >= 1.9
 
 
+def test_a_pause_that_nobody_can_wait_for(start_loki, loki, month):
+    """As long as a number can be: that is the end of this report, and of no other."""
+    loki.fails(*[refusal("wait", 503, [("Retry-After", str((1 << 63) - 1))]) for _ in range(20)])
+    app = start_loki()
+    answer = app.get("/system/metrics", query(T, END))
+    assert answer.source("loki")["status"] == "missing"
+    assert "wants to be left alone" in answer.source("loki")["notes"]
+    loki.answers()
+    month.check(app, T, END)
+
+
 @pytest.mark.parametrize("status, body", [(504, "context deadline exceeded"), (500, "query timed out"),
                                           (503, "too much work")])
 @pytest.mark.parametrize("longest", [20 * HOUR, 4 * HOUR])
@@ -114,6 +125,20 @@ def test_a_limit_that_changes_while_it_reads(start_loki, loki, month):
     app = start_loki()
     month.check(app, T, END)
     month.check(app, T, END)
+
+
+def test_a_limit_that_grows_again_and_many_places_that_need_it(start_loki, loki, data):
+    """Several windows of a nanosecond each, asked for side by side with a limit that is not the server's any more."""
+    data.begin(T)
+    for place in range(16):
+        data.requests([T + HOUR // 2 + 2 * place] * 10)
+    app = start_loki({"LOKI_PARALLEL": 16})
+    loki.max_entries = 2
+    data.check(app, T + HOUR, T + 2 * HOUR - 1)
+    answer = app.summary(query(T + HOUR // 2, T + HOUR // 2))
+    assert answer.source("loki")["status"] == "partial"
+    loki.max_entries = 5000
+    data.check(app, T, T + HOUR - 1)
 
 
 def test_a_limit_that_changes_between_reports(start_loki, loki, month):
@@ -260,6 +285,23 @@ def test_basic_credentials(start_loki, loki, month, folder):
     loki.required = {"Authorization": basic("reader", "a:secret")}
     (folder / "password").write_text("a:secret")
     month.check(start_loki({"LOKI_USERNAME": "reader", "LOKI_PASSWORD_FILE": folder / "password"}), T, END)
+
+
+def test_another_user_is_another_tenant(start_loki, loki, month, folder):
+    """Behind a gateway that tells tenants by their names: nothing that was read for one is given for the other."""
+    file = folder / "user"
+    file.write_text("one")
+    app = start_loki({"LOKI_USERNAME_FILE": file, "LOKI_PASSWORD": "secret"})
+    month.check(app, T, T + DAY - 1)
+    (folder / "new").write_text("another")
+    (folder / "new").rename(file)
+
+    def is_read_anew():
+        loki.forget()
+        month.check(app, T, T + DAY - 1)
+        return [asked for asked in loki.reads if asked.headers.get("Authorization") == basic("another", "secret")]
+
+    wait_until(is_read_anew, "another user's report")
 
 
 def test_credentials_that_are_wrong(start_loki, loki, month):

@@ -436,6 +436,25 @@ static void only_an_empty_usage_becomes_a_copy_and_within_its_cap(void **state)
     usage_free(small);
 }
 
+static void a_copy_outlives_what_it_was_made_of(void **state)
+{
+    struct usage *from = usage_new(1 << 20), *copy = usage_new(1 << 20);
+    struct usage_event e = event(0, USAGE_SYNC, "yolo", "a1"), other = event(0, USAGE_SYNC, "yolo", "b2");
+
+    (void)state;
+    assert_true(usage_add(from, &e, 1));
+    usage_seal(from);
+    assert_true(usage_copy(copy, from));
+    usage_free(from);
+    assert_true(usage_add(copy, &e, 2));
+    assert_true(usage_add(copy, &other, 4));
+    assert_true(usage_add(copy, &other, 8));
+    assert_int_equal(sum_of(copy, "yolo", "a1"), 3);
+    assert_int_equal(sum_of(copy, "yolo", "b2"), 12);
+    assert_int_equal(usage_row_count(copy), 3);
+    usage_free(copy);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -454,6 +473,7 @@ int main(void)
         cmocka_unit_test(lines_of_many_hours_in_turn_are_all_counted),
         cmocka_unit_test(lines_that_jump_between_two_hours_share_their_rows),
         cmocka_unit_test(a_copy_can_be_added_to),
+        cmocka_unit_test(a_copy_outlives_what_it_was_made_of),
         cmocka_unit_test(only_an_empty_usage_becomes_a_copy_and_within_its_cap),
     };
 

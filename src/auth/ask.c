@@ -25,7 +25,8 @@ static void take_answer(void *context, const struct fetch_answer *answer)
         *asked->answer =
             (struct ask_answer){.status = answer->status, .body = arena_text(asked->arena, answer->body)};
     else
-        *asked->answer = (struct ask_answer){.why = arena_string(asked->arena, text_of(answer->why))};
+        *asked->answer = (struct ask_answer){.why = arena_string(asked->arena, text_of(answer->why)),
+                                             .late = answer->outcome == FETCH_TIMEOUT};
 }
 
 bool ask(const struct auth_context *context, const char *url, const char *token, int client,

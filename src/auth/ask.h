@@ -12,6 +12,7 @@ struct ask_answer {
     long status;      /* HTTP */
     struct text body; /* in the arena */
     const char *why;  /* NULL: it was answered; else why not, in words for the log */
+    bool late;        /* why not: it took too long */
 };
 
 enum { ASK_MAX_BYTES = 1024 * 1024, ASK_MS = 10 * 1000 };

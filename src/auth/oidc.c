@@ -342,6 +342,28 @@ static void renew_keys(struct visit *visit)
     provider_release(state.provider);
 }
 
+/* False when the client went away, or when nobody is asked: the visit then has its result. */
+static bool ask_user(struct visit *visit, const char *url, struct ask_answer *answer)
+{
+    const struct auth_context *context = visit->context;
+    struct providers *providers = visit->oidc->providers;
+    const struct oidc_times *times = &visit->oidc->times;
+    bool waited;
+
+    if (!providers_ask_user(providers, visit->token.issuer, times->patience, times->refusal)) {
+        refuse_without(visit, slow, times->refusal);
+        return false;
+    }
+    waited = ask(context, url, visit->token.bytes, context->client, answer);
+    providers_asked_user(providers, visit->token.issuer,
+                         !waited        ? PROVIDER_USER_LEFT
+                         : answer->late ? PROVIDER_USER_LATE
+                                        : PROVIDER_USER_ANSWERED);
+    if (!waited)
+        visit->result = AUTH_GONE;
+    return waited;
+}
+
 /* What a provider's answer about the token's user comes to. */
 static struct remembered *read_user(const struct visit *visit, const struct ask_answer *answer,
                                     enum userinfo_kind kind)
@@ -385,9 +407,7 @@ static enum need get_user(struct visit *visit)
     struct ask_answer answer;
     struct remembered *found;
 
-    if (!ask(context, discovery->userinfo_endpoint, visit->token.bytes, context->client, &answer)) {
-        visit->result = AUTH_GONE;
-    } else {
+    if (ask_user(visit, discovery->userinfo_endpoint, &answer)) {
         if (answer.why)
             log_provider(visit->token.issuer, context->arena, "identity provider fails",
                          arena_format(context->arena, "userinfo: %s", answer.why));

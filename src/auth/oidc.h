@@ -20,7 +20,8 @@ struct oidc_times {
     int64_t pause;    /* between two times that a provider is asked for them */
     int64_t patience; /* how long others wait for what one asks of it */
     int64_t user;     /* how long a verified token and its user are remembered at most */
-    int64_t refusal;  /* how long it is that a provider refused a token, or could not say */
+    int64_t refusal;  /* how long it is that a provider refused a token, or could not say; and between two
+                         times  that one is asked about users that did not answer in time */
 };
 
 extern const struct oidc_times oidc_times;

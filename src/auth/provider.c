@@ -21,6 +21,11 @@ struct row {
     struct row *next;
     char *issuer;
     struct provider_state state;
+    /* Questions about users. */
+    size_t users;     /* that are being asked for */
+    int64_t moved_at; /* clock_ms(): when the first of these began, or the last one had an answer */
+    bool late;        /* the last one had none in time */
+    int64_t late_at;  /* clock_ms() */
 };
 
 struct providers {
@@ -155,4 +160,38 @@ void providers_asked(struct providers *providers, struct text issuer, const stru
     }
     pthread_mutex_unlock(&providers->lock);
     provider_release(old);
+}
+
+bool providers_ask_user(struct providers *providers, struct text issuer, int64_t patience, int64_t pause)
+{
+    int64_t now = clock_ms();
+    struct row *row;
+    bool answers;
+
+    pthread_mutex_lock(&providers->lock);
+    row = need_row(providers, issuer);
+    if (row->late)
+        answers = row->users == 0 && now - row->late_at >= pause;
+    else
+        answers = row->users == 0 || now - row->moved_at < patience;
+    if (answers && row->users++ == 0)
+        row->moved_at = now;
+    pthread_mutex_unlock(&providers->lock);
+    return answers;
+}
+
+void providers_asked_user(struct providers *providers, struct text issuer, enum provider_user how)
+{
+    int64_t now = clock_ms();
+    struct row *row;
+
+    pthread_mutex_lock(&providers->lock);
+    row = need_row(providers, issuer);
+    row->users--;
+    if (how != PROVIDER_USER_LEFT) {
+        row->moved_at = now;
+        row->late = how == PROVIDER_USER_LATE;
+        row->late_at = now;
+    }
+    pthread_mutex_unlock(&providers->lock);
 }

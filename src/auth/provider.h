@@ -45,4 +45,17 @@ void providers_ask(struct providers *providers, struct text issuer);
 void providers_asked(struct providers *providers, struct text issuer, const struct discovery *discovery,
                      struct jwks *keys);
 
+/* Questions about users, one a token. False: they are not answered at the moment. One that was asked
+ * `patience` ms ago has no answer yet; or the last one had none, and that was less than `pause` ms ago, or is
+ * being tried again. True: providers_asked_user() follows. */
+bool providers_ask_user(struct providers *providers, struct text issuer, int64_t patience, int64_t pause)
+    __attribute__((warn_unused_result));
+
+enum provider_user {
+    PROVIDER_USER_ANSWERED, /* well or not */
+    PROVIDER_USER_LATE,
+    PROVIDER_USER_LEFT, /* nobody waits for it any more */
+};
+void providers_asked_user(struct providers *providers, struct text issuer, enum provider_user how);
+
 #endif

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "auth/oidc.h"
+#include "auth/provider.h"
 #include "net/fetch.h"
 #include "oidc_scene.h"
 #include "tokens.h"
@@ -370,6 +371,57 @@ static void keys_that_hang_are_not_waited_for(void **state)
     close_hanging(&scene, &visitor);
 }
 
+static const char not_theirs[] = "userinfo: the sub is missing or not the token's";
+
+/* A token that its provider signed holds others up no more than a made-up one. */
+static void users_that_hang_are_not_waited_for(void **state)
+{
+    struct oidc_times times = lasting;
+    struct visitor visitor;
+    struct scene scene;
+
+    times.patience = 0;
+    scene = open_scene(state, &times);
+    /* The provider says that everybody is u1. */
+    assert_refused(&scene, check(&scene, token_of(&scene, "u2")), 401, not_theirs);
+    for (size_t i = 0; i < ROUTE_OTHER; i++)
+        wait_for_request(&scene);
+    stand_in_hold(scene.provider);
+    start_visitor(&visitor, &scene, token_of(&scene, "u1"), visit);
+    wait_for_request(&scene);
+    assert_unavailable(&scene, check(&scene, token_of(&scene, "u3")), slow);
+    assert_refused(&scene, check(&scene, token_of(&scene, "u2")), 401, not_theirs);
+    assert_int_equal(asked(&scene, ROUTE_USERINFO), 2);
+    stand_in_release(scene.provider);
+    end_visitor(&visitor);
+    assert_int_equal(visitor.result, AUTH_PASSED);
+    assert_refused(&scene, check(&scene, token_of(&scene, "u3")), 401, not_theirs);
+    close_scene(&scene);
+}
+
+static void a_user_s_question_without_an_answer_is_tried_again_one_at_a_time(void **state)
+{
+    struct providers *providers = providers_new();
+    const struct text one = {"one", 3}, other = {"other", 5};
+
+    (void)state;
+    assert_true(providers_ask_user(providers, one, 60000, 60000));
+    assert_true(providers_ask_user(providers, one, 60000, 60000));
+    providers_asked_user(providers, one, PROVIDER_USER_LATE);
+    /* Not again so soon, nor while another is still waited for; other providers do not matter. */
+    assert_false(providers_ask_user(providers, one, 60000, 60000));
+    assert_false(providers_ask_user(providers, one, 60000, 0));
+    assert_true(providers_ask_user(providers, other, 60000, 60000));
+    providers_asked_user(providers, one, PROVIDER_USER_LEFT);
+    assert_true(providers_ask_user(providers, one, 60000, 0));
+    assert_false(providers_ask_user(providers, one, 60000, 0));
+    providers_asked_user(providers, one, PROVIDER_USER_ANSWERED);
+    assert_true(providers_ask_user(providers, one, 0, 60000));
+    assert_false(providers_ask_user(providers, one, 0, 60000));
+    assert_true(providers_ask_user(providers, one, 60000, 60000));
+    providers_free(providers);
+}
+
 static void keys_are_used_while_they_are_read_again(void **state)
 {
     struct oidc_times times = lasting;
@@ -443,6 +495,8 @@ int main(void)
         cmocka_unit_test(who_wants_the_same_asks_once),
         cmocka_unit_test(what_hangs_is_not_waited_for),
         cmocka_unit_test(keys_that_hang_are_not_waited_for),
+        cmocka_unit_test(users_that_hang_are_not_waited_for),
+        cmocka_unit_test(a_user_s_question_without_an_answer_is_tried_again_one_at_a_time),
         cmocka_unit_test(keys_are_used_while_they_are_read_again),
         cmocka_unit_test(everybody_stays_themselves),
     };

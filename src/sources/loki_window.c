@@ -256,12 +256,15 @@ static void take_overflow(struct loki_window *window, struct text body)
     push_stretch(loki, &rest);
 }
 
-static void take_what_is_too_much(struct loki_window *window)
+/* Where a second is too much, it is not for its length: that would only be asked for more and more often. */
+static void take_what_is_too_much(struct loki_window *window, const char *why)
 {
     if (loki_plan_spare(&window->loki->plan, window->from, window->to))
         ask_again(window);
-    else
+    else if (window->to - window->from > LOKI_SECOND)
         take_overflow(window, TEXT_LITERAL(""));
+    else
+        take_failure(window, why);
 }
 
 static void take_refusal(struct loki_window *window, const struct fetch_answer *answer)
@@ -282,7 +285,7 @@ static void take_refusal(struct loki_window *window, const struct fetch_answer *
         break;
     case LOKI_SHORTER:
         if (refusal.number == 0) { /* so much of it that it would take too long: of that place alone */
-            take_what_is_too_much(window);
+            take_what_is_too_much(window, refusal.why);
             return;
         }
         if (plan->length >= length && refusal.number > 0 && refusal.number < length)

@@ -182,6 +182,31 @@ def test_what_stays_is_said(start_loki, loki, month, fault):
     until_whole(month, app)
 
 
+def test_too_much_at_any_length(start_loki, loki, month):
+    """A server that refuses a second as it refuses a day is not asked for all the shorter times there are."""
+    loki.answers(lambda asked, reply: refusal("the query would read too many bytes (query: 2GB, limit: 1MB)")
+                 if is_about_requests(asked) else reply)
+    answer = start_loki().summary(query(T, END))
+    check_sources(answer, "missing", "ok")
+    assert "would read too many bytes" in answer.source("loki")["notes"]
+    assert len([asked for asked in loki.reads if is_about_requests(asked)]) < 200
+
+
+def test_too_much_in_one_place(start_loki, loki, month):
+    """The rest is counted."""
+    bad = T + DAY + 17
+    inside = len(month.within(bad // HOUR * HOUR, bad // HOUR * HOUR + HOUR - 1))
+
+    def choose(asked, reply):
+        too_much = is_about_requests(asked) and asked.window[0] <= bad < asked.window[1]
+        return refusal("the query would read too many bytes (query: 2GB, limit: 1MB)") if too_much else reply
+
+    loki.answers(choose)
+    answer = start_loki().summary(query(T, END))
+    assert answer.source("loki")["status"] == "partial"
+    assert COUNT - inside <= answer.json()["totals"]["requests_count_total"] <= COUNT
+
+
 def test_times_outside_of_the_window_are_not_counted(start_loki, loki, data):
     """A server that answers something else than what was asked is not believed."""
     data.begin(T)

@@ -83,6 +83,7 @@ struct loki {
     bool given_up;       /* the status says why: nothing new is asked */
     unsigned troubles;   /* in a row: the server is there, but cannot */
     unsigned failures;   /* in a row: it is not, or what comes is no answer */
+    unsigned refused;    /* seconds that were too much */
     const char *trouble; /* the last one of both */
     int64_t pause_until; /* clock_ms() */
 

@@ -14,6 +14,7 @@
 enum {
     FORM_MAX_BYTES = 256 * 1024,
     FAILURES_MAX = 3, /* in a row */
+    REFUSED_MAX = 3,  /* seconds */
     PAUSE_MS = 100,   /* doubled each time, with a part of chance */
     PAUSE_MAX_MS = 5000,
     LOOK_MS = 20, /* between two looks at what others have read */
@@ -259,12 +260,22 @@ static void take_overflow(struct loki_window *window, struct text body)
 /* Where a second is too much, it is not for its length: that would only be asked for more and more often. */
 static void take_what_is_too_much(struct loki_window *window, const char *why)
 {
-    if (loki_plan_spare(&window->loki->plan, window->from, window->to))
+    struct loki *loki = window->loki;
+    char when[TIMESTAMP_SIZE];
+
+    if (window->to - window->from > LOKI_SECOND) {
+        if (loki_plan_spare(&loki->plan, window->from, window->to))
+            ask_again(window);
+        else
+            take_overflow(window, TEXT_LITERAL(""));
+    } else if (++loki->refused < REFUSED_MAX) {
+        instant_format_seconds(instant_of(window->from), when);
+        status_note(loki->status, STATUS_PARTIAL, "a second, at %s, is not counted: Loki: %s", when, why);
+        count_window(window, TEXT_LITERAL(""), true);
+    } else {
+        loki_give_up(loki, "Loki: %s", why);
         ask_again(window);
-    else if (window->to - window->from > LOKI_SECOND)
-        take_overflow(window, TEXT_LITERAL(""));
-    else
-        take_failure(window, why);
+    }
 }
 
 static void take_refusal(struct loki_window *window, const struct fetch_answer *answer)

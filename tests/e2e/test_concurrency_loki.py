@@ -9,28 +9,11 @@ from harness import expect, model
 from harness.fake_prometheus import Cut
 from harness.loki import DAY, HOUR, refusal
 from harness.lokidata import check_sources, nanoseconds, query
+from harness.together import together
+from harness.waiting import PATIENCE
 
 T = nanoseconds("2025-03-10T12:00:00Z")
 THREADS, ROUNDS, HOURS = 16, 8, 60
-
-
-def together(work):
-    """Runs work(a random generator) in many threads at once; the first fault of any of them fails the test."""
-    faults = []
-
-    def run(number):
-        try:
-            work(random.Random(number))
-        except BaseException as fault:  # pylint: disable=broad-except
-            faults.append(fault)
-
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(THREADS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if faults:
-        raise faults[0]
 
 
 @pytest.fixture
@@ -40,7 +23,9 @@ def busy(start_loki, loki, data):
     data.begin(T)
     data.spread(T, T + HOURS * HOUR, 2000, exposed=400)
     data.many_rows(T, HOURS, 400)
-    return start_loki({"OSCAR_METRICS_MEMORY": "1MiB", "OSCAR_METRICS_WORKERS": 16})
+    # A server that fails again and again is not waited for longer than the tests wait for an answer.
+    return start_loki({"OSCAR_METRICS_MEMORY": "1MiB", "OSCAR_METRICS_WORKERS": 16,
+                       "OSCAR_METRICS_DEADLINE": f"{int(PATIENCE * 0.7)}s"})
 
 
 def some_range(random_):
@@ -61,7 +46,8 @@ def asked(app, path, first, last, more=""):
 
 
 def test_overlapping_ranges_while_hours_are_forgotten(busy, loki, data):
-    def work(random_):
+    def work(number):
+        random_ = random.Random(number)
         for _ in range(ROUNDS):
             first, last = some_range(random_)
             events = data.within(first, last)
@@ -75,7 +61,7 @@ def test_overlapping_ranges_while_hours_are_forgotten(busy, loki, data):
                 answer = asked(busy, "/system/metrics/breakdown", first, last, f"&group_by={group_by}")
                 assert answer.json()["items"] == items(events)
 
-    together(work)
+    together(THREADS, work)
     expect.logfmt(busy.stderr())
     # More than once each: some were forgotten.
     assert sum(read.entries for read in loki.reads if not read.met) > len(data.entries)
@@ -89,7 +75,7 @@ def test_the_same_range_at_once_is_read_once(busy, loki, data):
     def work(_):
         assert asked(busy, "/system/metrics", first, last).json()["totals"] == wanted
 
-    together(work)
+    together(THREADS, work)
     counted = sum(read.entries for read in loki.reads if not read.met and read.window[1] > first)
     assert counted <= 1.5 * len(data.within(first, last))
 
@@ -105,7 +91,8 @@ def test_a_server_that_fails_now_and_then_and_clients_that_leave(busy, loki, dat
 
     loki.answers(choose)
 
-    def work(random_):
+    def work(number):
+        random_ = random.Random(number)
         for _ in range(ROUNDS // 2):
             first, last = some_range(random_)
             if random_.randrange(3) == 0:
@@ -117,6 +104,6 @@ def test_a_server_that_fails_now_and_then_and_clients_that_leave(busy, loki, dat
                 assert totals["requests_count_total"] == wanted["requests_count_total"]
             assert totals["requests_count_total"] <= wanted["requests_count_total"]
 
-    together(work)
+    together(THREADS, work)
     assert busy.get("/-/healthy").status == 200
 

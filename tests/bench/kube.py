@@ -17,7 +17,7 @@ FIRST, AGAIN, RESIDENT = 1.5, 0.02, 64e6
 DEFINITION = """\
 name: {name}
 cluster_id: oscar-cluster
-image: ghcr.io/grycap/{name}:latest
+image: images.example.org/grycap/{name}:latest
 memory: 256Mi
 cpu: '1.0'
 total_memory: ''

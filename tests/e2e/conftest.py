@@ -155,7 +155,7 @@ class ArchiveApp:
         (services / "oscar-svc-a1").mkdir(parents=True)
         for path in ("yolo.yaml", "cowsay.yaml", "oscar-svc-a1/yolo.yaml"):
             name = pathlib.Path(path).stem
-            (services / path).write_text(f"name: {name}\nimage: ghcr.io/x/{name}\nvisibility: public\n")
+            (services / path).write_text(f"name: {name}\nimage: images.example.org/x/{name}\nvisibility: public\n")
         self.active = 3
         self.app = start({**self.archive.settings, "OSCAR_METRICS_SERVICES_DIR": services})
 

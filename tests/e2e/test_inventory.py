@@ -11,7 +11,7 @@ FULL = """\
 # As OSCAR stores it.
 name: {name}
 cluster_id: oscar-cluster
-image: ghcr.io/grycap/{name}
+image: images.example.org/grycap/{name}
 memory: 256Mi
 cpu: '1.0'
 alpine: false

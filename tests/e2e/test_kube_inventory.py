@@ -415,7 +415,7 @@ def test_users_are_told_nothing_by_half_an_inventory(start, kube, issuer):
 FULL = """\
 name: {name}
 cluster_id: oscar-cluster
-image: ghcr.io/grycap/{name}
+image: images.example.org/grycap/{name}
 memory: 256Mi
 cpu: '1.0'
 environment:

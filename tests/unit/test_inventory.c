@@ -59,9 +59,10 @@ static void definitions_are_read(void **state)
         {T("name: yolo\n"), "yolo - - private", __LINE__},
         {T("---\nname: yolo\n...\n"), "yolo - - private", __LINE__},
         {T("\xef\xbb\xbfname: yolo\n"), "yolo - - private", __LINE__},
-        {T("name: yolo\nowner: a1@egi.eu\nimage: ghcr.io/x:1\nvisibility: restricted\nallowed_users: [b, "
+        {T("name: yolo\nowner: a1@egi.eu\nimage: images.example.org/x:1\nvisibility: "
+           "restricted\nallowed_users: [b, "
            "c]\n"),
-         "yolo a1@egi.eu ghcr.io/x:1 restricted b,c", __LINE__},
+         "yolo a1@egi.eu images.example.org/x:1 restricted b,c", __LINE__},
         {T("{\"name\": \"yolo\", \"visibility\": \"public\", \"allowed_users\": []}"), "yolo - - public",
          __LINE__},
         {T("name: yolo\r\nvisibility: 'private'\r\nallowed_users:\r\n- b\r\n- 'c d'\r\n"),

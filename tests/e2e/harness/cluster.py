@@ -47,7 +47,7 @@ def write_definition(folder, definition):
     """Below the folder of services, in place of what is there."""
     below = folder if definition.namespace == "oscar-svc" else folder / definition.namespace
     below.mkdir(parents=True, exist_ok=True)
-    stated = {"name": definition.name, "image": "ghcr.io/x/y", "owner": definition.owner,
+    stated = {"name": definition.name, "image": "images.example.org/x/y", "owner": definition.owner,
               "visibility": definition.visibility, "allowed_users": list(definition.allowed_users)}
     lines = [f"{key}: {json.dumps(value)}\n" for key, value in stated.items() if value]
     if definition.broken:

@@ -273,7 +273,7 @@ class Kube:
         return self.put("pods", {
             "metadata": {"name": name, "namespace": namespace, "labels": labels or {"app": "oscar"},
                          "creationTimestamp": created},
-            "spec": {**{field: [{"name": each, "image": "ghcr.io/grycap/oscar", "resources": {}}
+            "spec": {**{field: [{"name": each, "image": "images.example.org/grycap/oscar", "resources": {}}
                                 for each, container in containers.items() if container.init is init]
                         for field, init in (("containers", False), ("initContainers", True))},
                      "nodeName": "node-1", "restartPolicy": "Always"},
@@ -469,7 +469,7 @@ def _container_status(name, container):
     waiting = {"waiting": {"reason": "ContainerCreating"}}
     state = waiting if container.waiting else ended if container.init else running
     identity = {} if container.waiting else {"containerID": f"containerd://{container.restarts}"}
-    return {"name": name, "image": "ghcr.io/grycap/oscar", "imageID": "", **identity, "ready": not container.waiting,
+    return {"name": name, "image": "images.example.org/grycap/oscar", "imageID": "", **identity, "ready": not container.waiting,
             "restartCount": container.restarts, "state": state,
             "lastState": ended if container.restarts else {}}
 

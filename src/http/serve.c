@@ -121,10 +121,8 @@ static enum stage run_stages(struct request *request)
 
 static enum stage turn_away(struct request *request)
 {
-    const struct header headers[] = {{"Retry-After", arena_format(request->arena, "%d", RETRY_AFTER_SECONDS)},
-                                     {NULL, NULL}};
-
-    return respond(request, 503, "text/plain; charset=utf-8", headers, TEXT_LITERAL("too busy"));
+    return refuse(request, &(struct auth_refusal){
+                               .status = 503, .text = "too busy", .retry_after = RETRY_AFTER_SECONDS});
 }
 
 /* From a first look, or from a queue. */

@@ -3,7 +3,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "report/report.h"
@@ -18,20 +17,12 @@ bool hosts_are_ambiguous(const struct settings *settings)
            strcmp(settings_text(settings, EXPOSED_SERVICES_ROUTE_KIND), "ingress") == 0;
 }
 
-static int compare_services(const void *a, const void *b)
-{
-    const struct service *left = a, *right = b;
-    int order = text_compare(left->name, right->name);
-
-    return order ? order : text_compare(left->namespace, right->namespace);
-}
-
 static bool is_deployed(const struct inventory *inventory, struct text namespace, struct text service)
 {
-    const struct service key = {.name = service, .namespace = namespace};
+    size_t at = inventory_place(inventory, service, namespace);
 
-    return inventory->count > 0 &&
-           bsearch(&key, inventory->services, inventory->count, sizeof(key), compare_services) != NULL;
+    return at < inventory->count && text_equal(inventory->services[at].name, service) &&
+           text_equal(inventory->services[at].namespace, namespace);
 }
 
 /* Certain: there is but one way to read it, or but one of the services is deployed, and it is this one. */

@@ -102,10 +102,7 @@ static struct text with_spaces(struct arena *arena, struct text label)
     char *copy = arena_alloc(arena, label.length + 1, 1);
 
     for (size_t i = 0; i < label.length; i++)
-        copy[i] = label.data[i];
-    for (size_t i = 0; i < label.length; i++)
-        if (copy[i] == '_')
-            copy[i] = ' ';
+        copy[i] = label.data[i] == '_' ? ' ' : label.data[i];
     return (struct text){copy, label.length};
 }
 

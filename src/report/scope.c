@@ -21,26 +21,6 @@ struct scope_lens {
     struct place *places; /* by the number of the service's name in the usage */
 };
 
-/* The first service that is not before (name, namespace). */
-static size_t search(const struct inventory *inventory, struct text name, struct text namespace)
-{
-    size_t low = 0, high = inventory->count;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        const struct service *service = &inventory->services[middle];
-        int order = text_compare(service->name, name);
-
-        if (order == 0)
-            order = text_compare(service->namespace, namespace);
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
 static bool is_called(const struct inventory *inventory, size_t at, struct text name)
 {
     return at < inventory->count && text_equal(inventory->services[at].name, name);
@@ -53,7 +33,7 @@ static struct place find_place(const struct scope *scope, struct text name)
 
     if (scope->inventory == NULL)
         return place;
-    at = search(scope->inventory, name, (struct text){NULL, 0});
+    at = inventory_place(scope->inventory, name, (struct text){NULL, 0});
     place.first = (uint32_t)at;
     place.all_visible = scope->visible && is_called(scope->inventory, at, name);
     for (; is_called(scope->inventory, at, name); at++) {

@@ -144,3 +144,22 @@ void inventory_release(struct inventory *inventory)
         cache_value_release(inventory->held[i]);
     *inventory = (struct inventory){.services = NULL};
 }
+
+size_t inventory_place(const struct inventory *inventory, struct text name, struct text namespace)
+{
+    size_t low = 0, high = inventory->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const struct service *service = &inventory->services[middle];
+        int order = text_compare(service->name, name);
+
+        if (order == 0)
+            order = text_compare(service->namespace, namespace);
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}

@@ -53,6 +53,9 @@ struct inventory {
  * is wanted, too. NULL: nothing is configured, the status says so. */
 struct job *inventory_start(const struct source_context *context, bool namespaces, struct inventory *out);
 
+/* The place of the first service that is not before (name, namespace) in the inventory's order. */
+size_t inventory_place(const struct inventory *inventory, struct text name, struct text namespace);
+
 void inventory_release(struct inventory *inventory); /* a zeroed one is allowed */
 
 enum { DEFINITION_MAX_BYTES = 1024 * 1024 };

@@ -62,9 +62,7 @@ static const struct {
 static const char *look_up(void *context, const char *name)
 {
     const struct fixture *f = context;
-    const struct {
-        const char *name, *value;
-    } values[] = {
+    const struct variable values[] = {
         {"OSCAR_USERNAME", "oscar"},
         {"OSCAR_PASSWORD", "secret"},
         {"PROMETHEUS_URL", "none"},
@@ -74,10 +72,7 @@ static const char *look_up(void *context, const char *name)
         {"OSCAR_METRICS_SERVICES_DIR", arena_format(f->arena, "%s/%s", f->folder, f->services_dir)},
     };
 
-    for (size_t i = 0; i < COUNT_OF(values); i++)
-        if (strcmp(values[i].name, name) == 0)
-            return values[i].value;
-    return NULL;
+    return variable_of(values, COUNT_OF(values), name);
 }
 
 static const char *parameter(struct exchange *exchange, const char *name)

@@ -34,9 +34,7 @@ struct fixture {
 static const char *look_up(void *context, const char *name)
 {
     const struct variables *variables = context;
-    const struct {
-        const char *name, *value;
-    } rows[] = {
+    const struct variable rows[] = {
         {"OSCAR_USERNAME", "oscar"},
         {"OSCAR_PASSWORD", "oscar"},
         {"OSCAR_METRICS_KUBE_URL", variables->url},
@@ -46,10 +44,7 @@ static const char *look_up(void *context, const char *name)
         {"KUBERNETES_SERVICE_PORT", variables->port},
     };
 
-    for (size_t i = 0; i < COUNT_OF(rows); i++)
-        if (strcmp(rows[i].name, name) == 0)
-            return rows[i].value;
-    return NULL;
+    return variable_of(rows, COUNT_OF(rows), name);
 }
 
 static void write_token(const struct fixture *f, const char *bytes)

@@ -235,9 +235,7 @@ struct variables {
 static const char *look_up(void *context, const char *name)
 {
     const struct variables *variables = context;
-    const struct {
-        const char *name, *value;
-    } rows[] = {
+    const struct variable rows[] = {
         {"OSCAR_USERNAME", "oscar"},
         {"OSCAR_PASSWORD", "oscar"},
         {"LOKI_URL", variables->url},
@@ -250,10 +248,7 @@ static const char *look_up(void *context, const char *name)
         {"EXPOSED_SERVICES_USE_SUBDOMAIN_ROUTE", variables->subdomain},
     };
 
-    for (size_t i = 0; i < COUNT_OF(rows); i++)
-        if (strcmp(rows[i].name, name) == 0)
-            return rows[i].value;
-    return NULL;
+    return variable_of(rows, COUNT_OF(rows), name);
 }
 
 struct fixture {

@@ -6,9 +6,23 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
 #define COUNT_OF(rows) (sizeof(rows) / sizeof((rows)[0]))
+
+/* A program's environment, as a table. */
+struct variable {
+    const char *name, *value; /* NULL: it is not set */
+};
+
+static inline const char *variable_of(const struct variable *variables, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(variables[i].name, name) == 0)
+            return variables[i].value;
+    return NULL;
+}
 
 #endif

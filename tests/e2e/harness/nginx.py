@@ -3,12 +3,14 @@ import http.client
 import pathlib
 import re
 import shutil
+import signal
 import socket
 import subprocess
 
 from .answer import Answer
 from .app import BINARY, ROOT
 from .client import ADMIN
+from .process import children
 from .waiting import PATIENCE, wait_until
 
 CONFIGURATION = ROOT / "nginx"
@@ -27,9 +29,9 @@ http {{
     fastcgi_temp_path {prefix}/fastcgi;
     uwsgi_temp_path {prefix}/uwsgi;
     scgi_temp_path {prefix}/scgi;
-    include {prefix}/oscar-metrics-upstream.conf;
+    include {prefix}/oscar-metrics-upstream.conf;{http}
     server {{
-        listen unix:{prefix}/http.sock;{more}
+        listen unix:{prefix}/http.sock;{server}
         large_client_header_buffers 4 16k;
         include oscar-metrics.conf;
         location / {{ return 404 "somebody else's\\n"; }}
@@ -62,9 +64,10 @@ def uncomment(text, line):
 
 class Nginx:
     """`application`: the path of the program's socket, or of fcgiwrap's, which then runs the program as CGI; `cgi`:
-    settings in place of those that stand in the project's file for CGI; `listen`: where it listens besides."""
+    settings in place of those that stand in the project's file for CGI; `listen`: where it listens besides; `http`,
+    `server`: more directives for these blocks."""
 
-    def __init__(self, directory, application, cors=False, cgi=None, listen=None):
+    def __init__(self, directory, application, cors=False, cgi=None, listen=None, http="", server=""):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir()
         for file in CONFIGURATION.glob("oscar-metrics*"):
@@ -79,7 +82,8 @@ class Nginx:
             self._edit("oscar-metrics.fastcgi_params", lambda text: uncomment(text, "include oscar-metrics-cgi.conf;"))
             self._edit("oscar-metrics-cgi.conf", lambda text: self._cgi(text, cgi))
         main = self.directory / "nginx.conf"
-        main.write_text(MAIN.format(prefix=self.directory, more=f" listen {listen};" if listen else ""))
+        main.write_text(MAIN.format(prefix=self.directory, http=http,
+                                    server=(f" listen {listen};" if listen else "") + server))
         self.output = open(self.directory / "output", "w+b")
         self.process = subprocess.Popen(["nginx", "-p", str(self.directory), "-c", str(main),
                                          "-e", str(self.directory / "error.log")],
@@ -139,6 +143,13 @@ class Nginx:
             while piece := connection.recv(65536):
                 pieces.append(piece)
             return b"".join(pieces)
+
+    def reload(self):
+        """SIGHUP; returns when the workers of before have answered what they had, and are gone."""
+        before = set(children(self.process.pid))
+        self.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: children(self.process.pid) and not before & set(children(self.process.pid)),
+                   "nginx's workers to be others")
 
     def stop(self):
         self.process.terminate()

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "auth/auth.h"
+#include "caps.h"
 #include "http/respond.h"
 #include "http/route.h"
 #include "http/server.h"
@@ -11,8 +12,6 @@
 #include "settings.h"
 #include "util/arena.h"
 #include "util/peer.h"
-
-enum { RETRY_AFTER_SECONDS = 5 };
 
 struct text request_parameter(const struct request *request, const char *name)
 {
@@ -122,7 +121,7 @@ static enum stage run_stages(struct request *request)
 static enum stage turn_away(struct request *request)
 {
     return refuse(request, &(struct auth_refusal){
-                               .status = 503, .text = "too busy", .retry_after = RETRY_AFTER_SECONDS});
+                               .status = 503, .text = "too busy", .retry_after = SERVE_RETRY_AFTER_SECONDS});
 }
 
 /* From a first look, or from a queue. */

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "caps.h"
 #include "net/outage.h"
 #include "net/trust.h"
 #include "util/buf.h"
@@ -16,13 +17,7 @@
 #include "util/timestamp.h"
 
 enum {
-    CONNECT_MS = 5000,
-    MAX_HEADER_BYTES = 256 * 1024,
-    MAX_BACKEND_BYTES = 1024,
-    MAX_RETRY_AFTER = 24 * 3600, /* seconds: longer than anybody waits */
-    KEPT_CONNECTIONS = 16,
-    CA_CACHE_SECONDS = 600, /* where nothing is shared: a CA file that was replaced is seen after that */
-    ROUNDING_MS = 50,       /* curl's timers and our deadline are not the same clock reading */
+    ROUNDING_MS = 50, /* curl's timers and our deadline are not the same clock reading */
 };
 
 /* One fetch. It is in the fetcher's list until its done() is called. */
@@ -100,7 +95,7 @@ struct fetcher *fetcher_new(struct fetch_shared *shared)
     fetcher->multi = curl_multi_init();
     if (fetcher->multi == NULL)
         abort();
-    curl_multi_setopt(fetcher->multi, CURLMOPT_MAXCONNECTS, (long)KEPT_CONNECTIONS);
+    curl_multi_setopt(fetcher->multi, CURLMOPT_MAXCONNECTS, (long)FETCH_KEPT_CONNECTIONS_MAX);
     return fetcher;
 }
 
@@ -155,7 +150,7 @@ static size_t take_header(char *data, size_t size, size_t count, void *context)
 
     (void)data;
     fetch->header_bytes += size * count;
-    if (fetch->header_bytes <= MAX_HEADER_BYTES)
+    if (fetch->header_bytes <= FETCH_HEADERS_MAX_BYTES)
         return size * count;
     set_outcome(fetch, FETCH_BROKEN, "the headers of the answer are too large");
     return CURL_WRITEFUNC_ERROR;
@@ -262,10 +257,11 @@ static void set_guards(struct fetch *fetch, int64_t left, size_t max_bytes)
     curl_easy_setopt(easy, CURLOPT_PROXY, "");
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
-    curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, (long)CA_CACHE_SECONDS);
+    curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, (long)FETCH_CA_CACHE_SECONDS);
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)left);
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)(left < CONNECT_MS ? left : CONNECT_MS));
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
+                     (long)(left < FETCH_CONNECT_MS ? left : FETCH_CONNECT_MS));
     /* A name that is still being looked up at the deadline is left to its thread instead of being waited for.
      */
     curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
@@ -289,7 +285,7 @@ static char *backend_of(const char *url)
 
     if (parsed == NULL)
         abort();
-    buf_init(&backend, MAX_BACKEND_BYTES);
+    buf_init(&backend, FETCH_BACKEND_MAX_BYTES);
     if (curl_url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK &&
         curl_url_get(parsed, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
         (strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0) &&
@@ -308,7 +304,7 @@ static char *backend_of(const char *url)
 /* True: it could not be connected to just now, and is not tried again yet. */
 static bool is_out(struct fetch *fetch)
 {
-    char words[OUTAGE_WORDS];
+    char words[OUTAGE_WORDS_SIZE];
 
     if (fetch->shared == NULL)
         return false;
@@ -484,7 +480,9 @@ static void finish(struct fetcher *fetcher, struct fetch *fetch)
         if (fetch->outcome == FETCH_ANSWERED) {
             curl_easy_getinfo(fetch->easy, CURLINFO_RESPONSE_CODE, &answer.status);
             curl_easy_getinfo(fetch->easy, CURLINFO_RETRY_AFTER, &seconds);
-            answer.retry_after_ms = (int64_t)(seconds < MAX_RETRY_AFTER ? seconds : MAX_RETRY_AFTER) * 1000;
+            answer.retry_after_ms =
+                (int64_t)(seconds < FETCH_RETRY_AFTER_MAX_SECONDS ? seconds : FETCH_RETRY_AFTER_MAX_SECONDS) *
+                1000;
             if (answer.retry_after_ms < 0)
                 answer.retry_after_ms = 0;
         }

@@ -227,7 +227,8 @@ enum {
     LOBBY_GUESTS_MAX = 1024,           /* connections that wait; when one more comes, the oldest is closed */
     LOBBY_PATIENCE_MS = 10 * 1000,     /* for a request to arrive: closed */
     LOBBY_LINGER_MS = 2 * 1000,        /* for a peer to take leave after its answer: closed */
-    LOBBY_LOOK_MAX_BYTES = 72 * 1024,  /* of a request's head; more is handed on as it is */
+    LOBBY_LOOK_MAX_BYTES = 72 * 1024,  /* of a request's head: 400 */
+    LOBBY_DRAIN_MAX_READS = 16,        /* of what a served peer still sends, at a time: others come between */
     LOBBY_RECEIVE_SECONDS = 2,         /* for the next bytes of a request: closed */
     LOBBY_SEND_SECONDS = 10,           /* for a peer to take bytes of its answer: closed */
     LOBBY_OUT_OF_DESCRIPTORS_MS = 100, /* before the next is accepted */

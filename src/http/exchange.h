@@ -23,7 +23,8 @@ struct exchange_ops {
 struct exchange {
     const struct exchange_ops *ops;
     int64_t began; /* when it came: clock_ms() */
-    bool invalid;  /* what was sent cannot be served: a NUL in a parameter, a role that is not ours */
+    bool invalid;  /* what was sent cannot be served: a NUL in a parameter, a role that is not ours, a
+                    * head that is too large */
 };
 
 #endif

@@ -5,7 +5,8 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { HEADER_SIZE = 8, VERSION = 1, TYPE_BEGIN = 1, TYPE_ABORT = 2, TYPE_PARAMS = 4, TYPE_STDIN = 5 };
+enum { HEADER_SIZE = 8, BEGIN_SIZE = 8, VERSION = 1 };
+enum { TYPE_BEGIN = 1, TYPE_PARAMS = 4, TYPE_STDIN = 5, TYPE_GET_VALUES = 9 };
 
 /* Reads name-value pairs (section 3.4) piece by piece: lengths of one byte, or of four with the high bit set.
  */
@@ -51,6 +52,12 @@ static void read_pairs(struct pairs *pairs, struct text bytes)
     }
 }
 
+/* No pair has been begun: a length that says more than there is would leave one. */
+static bool is_between(const struct pairs *pairs)
+{
+    return pairs->which == 0 && pairs->more == 0;
+}
+
 /* One record, cut off the front of the bytes; false when it is not whole. */
 struct record {
     unsigned version, type, id;
@@ -87,28 +94,43 @@ static bool has_body_end(struct text bytes)
     return false;
 }
 
+/* Web servers send one request's beginning and then its parameters, and at most ask for values before.
+ * Whatever else libfcgi would wait for, or answer itself, with a worker in its hands. `id`: of the request;
+ * 0: not begun. */
+static bool may_come(const struct record *record, unsigned id)
+{
+    if (record->version != VERSION)
+        return false;
+    if (id != 0)
+        return record->id == id && record->type == TYPE_PARAMS;
+    if (record->id == 0)
+        return record->type == TYPE_GET_VALUES;
+    return record->type == TYPE_BEGIN && record->content.length == BEGIN_SIZE;
+}
+
 enum record_verdict record_look(struct text bytes, struct record_seen *seen)
 {
     struct pairs pairs = {0};
     struct record record;
-    bool begun = false;
 
+    *seen = (struct record_seen){0};
     while (take_record(&bytes, &record)) {
-        if (record.version != VERSION)
+        if (!may_come(&record, seen->id))
             return RECORD_WRONG;
-        if (record.id != 0) {
-            begun |= record.type == TYPE_BEGIN;
-            if (!begun || record.type == TYPE_ABORT)
-                return RECORD_WRONG;
-            if (record.type == TYPE_PARAMS && record.content.length == 0) {
-                *seen = (struct record_seen){pairs.nul, has_body_end(bytes)};
-                return RECORD_READY;
-            }
-        }
         if (!record.whole)
             return RECORD_MORE;
-        if (record.id != 0 && record.type == TYPE_PARAMS)
+        seen->id = record.id;
+        if (record.type != TYPE_PARAMS)
+            continue;
+        if (record.content.length > 0) {
             read_pairs(&pairs, record.content);
+            continue;
+        }
+        if (!is_between(&pairs))
+            return RECORD_WRONG;
+        seen->nul = pairs.nul;
+        seen->whole = has_body_end(bytes);
+        return RECORD_READY;
     }
     return RECORD_MORE;
 }

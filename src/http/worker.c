@@ -8,6 +8,7 @@
 #include "http/admission.h"
 #include "http/fcgi.h"
 #include "http/lobby.h"
+#include "http/oversize.h"
 #include "http/serve.h"
 #include "http/server.h"
 #include "net/fetch.h"
@@ -72,11 +73,26 @@ static void admit(const struct worker *worker, struct visit *visit)
     }
 }
 
+static void refuse_oversize(const struct worker *worker, const struct arrival *arrival)
+{
+    struct exchange *exchange = oversize_begin(arrival->connection, arrival->seen.id);
+
+    if (!serve(worker->pool->server, &worker->memory, exchange, SERVE_UNADMITTED))
+        abort();
+    oversize_end(exchange);
+    lobby_leave(worker->pool->lobby, arrival);
+}
+
 static void receive(const struct worker *worker, const struct arrival *arrival)
 {
-    struct exchange *exchange = fcgi_begin(arrival->connection, arrival->seen.nul);
+    struct exchange *exchange;
     struct visit *visit;
 
+    if (arrival->seen.large) {
+        refuse_oversize(worker, arrival);
+        return;
+    }
+    exchange = fcgi_begin(arrival->connection, arrival->seen.nul);
     if (exchange == NULL)
         return;
     visit = memory_new(1, sizeof(*visit));

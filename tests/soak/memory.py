@@ -30,11 +30,11 @@ class Memory:
         self.ended.set()
         self.thread.join()
 
-    def first_and_last(self, pid):
-        """Medians of the first and of the last fifth of what was seen of it."""
+    def fifths(self, pid):
+        """The median of each fifth of what was seen of it."""
         seen = self.seen[pid]
-        fifth = max(1, len(seen) // 5)
-        return statistics.median(seen[:fifth]), statistics.median(seen[-fifth:])
+        size = max(1, len(seen) // 5)
+        return [statistics.median(seen[n * size:(n + 1) * size] or seen) for n in range(5)]
 
     def most(self):
         """The most that any of them held."""

@@ -120,14 +120,17 @@ enum record_verdict record_look(struct text bytes, struct record_seen *seen)
         if (!record.whole)
             return RECORD_MORE;
         seen->id = record.id;
-        if (record.type != TYPE_PARAMS)
-            continue;
-        if (record.content.length > 0) {
-            read_pairs(&pairs, record.content);
+        if (record.type == TYPE_BEGIN) {
+            pairs = (struct pairs){0}; /* those of a question are none of the request's */
             continue;
         }
+        read_pairs(&pairs, record.content);
+        if (record.type == TYPE_PARAMS && record.content.length > 0)
+            continue;
         if (!is_between(&pairs))
             return RECORD_WRONG;
+        if (record.type == TYPE_GET_VALUES)
+            continue;
         seen->nul = pairs.nul;
         seen->whole = has_body_end(bytes);
         return RECORD_READY;

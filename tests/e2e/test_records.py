@@ -158,6 +158,7 @@ REFUSED = {
     "an unknown kind": begin() + record(99, 1, b"x") + WHOLE,
     "an unknown kind of the number 0": record(99, 0, b"x") + begin() + WHOLE,
     "a question between": begin() + record(fcgi.GET_VALUES, 0) + WHOLE,
+    "a question whose lengths lie": record(fcgi.GET_VALUES, 0, b"\xff\xff\xff\xff\0x") + begin() + WHOLE,
     "half a pair": begin() + record(PARAMS, 1, GOOD + b"\1") + record(PARAMS, 1),
     "half a long length": begin() + record(PARAMS, 1, GOOD + b"\x80\0") + record(PARAMS, 1),
     "a value that is longer than all": begin() + record(PARAMS, 1, GOOD + b"\1\2AB") + record(PARAMS, 1),

@@ -95,6 +95,7 @@ static void what_no_web_server_sends_is_wrong(void **state)
         {"another whose number has the same low byte", {PIECE(begin), PIECE("\1\4\1\1\0\0\0\0")}},
         {"parameters of the number 0", {PIECE(begin), PIECE("\1\4\0\0\0\0\0\0")}},
         {"a question between", {PIECE(begin), PIECE(get_values)}},
+        {"a question whose lengths lie", {PIECE("\1\11\0\0\0\3\0\0\2\1A"), PIECE(begin)}},
         {"an unknown kind of the number 0", {PIECE("\1\143\0\0\0\0\0\0")}},
         {"an unknown kind", {PIECE(begin), PIECE("\1\143\0\1\0\0\0\0")}},
         {"an abort", {PIECE(begin), PIECE(abort_it)}},

@@ -60,7 +60,7 @@ static bool is_between(const struct pairs *pairs)
 
 /* One record, cut off the front of the bytes; false when it is not whole. */
 struct record {
-    unsigned version, type, id;
+    unsigned version, type, id, padding;
     struct text content;
     bool whole; /* content and padding are there, not the header alone */
 };
@@ -77,6 +77,7 @@ static bool take_record(struct text *bytes, struct record *record)
     *record = (struct record){.version = header[0],
                               .type = header[1],
                               .id = (unsigned)header[2] << 8 | header[3],
+                              .padding = header[6],
                               .content = {bytes->data + HEADER_SIZE, content},
                               .whole = bytes->length >= length};
     *bytes = text_skip(*bytes, record->whole ? length : bytes->length);
@@ -105,7 +106,8 @@ static bool may_come(const struct record *record, unsigned id)
         return record->id == id && record->type == TYPE_PARAMS;
     if (record->id == 0)
         return record->type == TYPE_GET_VALUES;
-    return record->type == TYPE_BEGIN && record->content.length == BEGIN_SIZE;
+    /* libfcgi would take padding behind it for the next record. */
+    return record->type == TYPE_BEGIN && record->content.length == BEGIN_SIZE && record->padding == 0;
 }
 
 enum record_verdict record_look(struct text bytes, struct record_seen *seen)

@@ -147,6 +147,8 @@ REFUSED = {
     "the number 0": begin(0) + fcgi.params(0, HEALTHY),
     "a beginning of no bytes": record(fcgi.BEGIN_REQUEST, 1) + WHOLE,
     "a beginning of 65,535 bytes": record(fcgi.BEGIN_REQUEST, 1, b"\0\1" + b"\0" * 65533) + WHOLE,
+    "a padded beginning": record(fcgi.BEGIN_REQUEST, 1, begin()[8:], padding=32) + WHOLE,
+    "a beginning whose padding is a request": head(1, fcgi.BEGIN_REQUEST, 1, 8, len(WHOLE)) + begin()[8:] + WHOLE + WHOLE,
     "two beginnings": begin() + begin() + WHOLE,
     "two requests": begin(1) + begin(2) + fcgi.params(2, HEALTHY),
     "two requests, the second's parameters alone": begin(1) + fcgi.params(2, HEALTHY),

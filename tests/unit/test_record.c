@@ -89,6 +89,7 @@ static void what_no_web_server_sends_is_wrong(void **state)
         {"a beginning of 7 bytes", {PIECE("\1\1\0\1\0\7\1\0")}},
         {"a beginning of 65,535 bytes", {PIECE("\1\1\0\1\377\377\0\0")}},
         {"a beginning of the number 0", {PIECE("\1\1\0\0\0\10\0\0")}},
+        {"a padded beginning", {PIECE("\1\1\0\1\0\10\1\0")}},
         {"two beginnings", {PIECE(begin), PIECE("\1\1\0\1\0\10\0\0")}},
         {"another's beginning", {PIECE(begin), PIECE("\1\1\0\2\0\10\0\0")}},
         {"another's parameters", {PIECE(begin), PIECE(params), PIECE("\1\4\0\2\0\0\0\0")}},

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "net/outage.h"
+#include "net/traffic.h"
 #include "net/trust.h"
 #include "util/buf.h"
 #include "util/memory.h"
@@ -25,6 +26,8 @@ enum {
     ROUNDING_MS = 50,       /* curl's timers and our deadline are not the same clock reading */
 };
 
+static const char late[] = "no answer before the deadline";
+
 /* One fetch. It is in the fetcher's list until its done() is called. */
 struct fetch {
     struct fetch *next, *previous;
@@ -35,6 +38,9 @@ struct fetch {
     struct fetch_shared *shared;
     char *backend; /* "https://host:port"; NULL: there is none */
     char *ca_file; /* NULL: the system's */
+    enum backend of;
+    bool out;      /* not tried: it could not be connected to just now */
+    int64_t began; /* clock_us() */
     int64_t deadline, retry_after_ms;
     fetch_take *take; /* NULL: the body is kept */
     fetch_done *done;
@@ -46,12 +52,14 @@ struct fetch {
 
 struct fetch_shared {
     struct outages *outages;
+    struct traffic *traffic;
     struct trust *trust; /* NULL: curl's TLS library is another one */
 };
 
 struct fetcher {
     struct fetch_shared *shared;
     CURLM *multi;
+    struct fetch_tally tally[BACKEND_COUNT];
     struct fetch *fetches;
     size_t running;
     size_t stillborn; /* of them, those without an easy handle: no reason to wait */
@@ -78,6 +86,7 @@ struct fetch_shared *fetch_shared_new(void)
     struct fetch_shared *shared = memory_new(1, sizeof(*shared));
 
     shared->outages = outages_new();
+    shared->traffic = traffic_new();
     if (trust_fits(curl_version_info(CURLVERSION_NOW)->ssl_version))
         shared->trust = trust_new();
     return shared;
@@ -88,8 +97,14 @@ void fetch_shared_free(struct fetch_shared *shared)
     if (shared == NULL)
         return;
     outages_free(shared->outages);
+    traffic_free(shared->traffic);
     trust_free(shared->trust);
     free(shared);
+}
+
+struct traffic *fetch_shared_traffic(const struct fetch_shared *shared)
+{
+    return shared->traffic;
 }
 
 struct fetcher *fetcher_new(struct fetch_shared *shared)
@@ -111,6 +126,16 @@ void fetcher_free(struct fetcher *fetcher)
     fetcher_cancel(fetcher);
     curl_multi_cleanup(fetcher->multi);
     free(fetcher);
+}
+
+void fetcher_tally_reset(struct fetcher *fetcher)
+{
+    memset(fetcher->tally, 0, sizeof(fetcher->tally));
+}
+
+const struct fetch_tally *fetcher_tally(const struct fetcher *fetcher, enum backend backend)
+{
+    return &fetcher->tally[backend];
 }
 
 size_t fetcher_running(const struct fetcher *fetcher)
@@ -313,9 +338,10 @@ static bool is_out(struct fetch *fetch)
     if (fetch->shared == NULL)
         return false;
     fetch->retry_after_ms = outages_left(fetch->shared->outages, text_of(fetch->backend), clock_ms(), words);
-    if (fetch->retry_after_ms > 0)
+    fetch->out = fetch->retry_after_ms > 0;
+    if (fetch->out)
         set_outcome(fetch, FETCH_REFUSED, "%s", words);
-    return fetch->retry_after_ms > 0;
+    return fetch->out;
 }
 
 static void prepare(struct fetch *fetch, const struct fetch_request *request)
@@ -328,7 +354,7 @@ static void prepare(struct fetch *fetch, const struct fetch_request *request)
         return;
     }
     if (left <= 0) {
-        set_outcome(fetch, FETCH_TIMEOUT, "no answer before the deadline");
+        set_outcome(fetch, FETCH_TIMEOUT, "%s", late);
         return;
     }
     if (is_out(fetch))
@@ -350,6 +376,39 @@ static void prepare(struct fetch *fetch, const struct fetch_request *request)
     curl_easy_setopt(fetch->easy, CURLOPT_HTTPHEADER, fetch->headers);
 }
 
+static void count_begin(struct fetcher *fetcher, struct fetch *fetch)
+{
+    struct fetch_tally *tally = &fetcher->tally[fetch->of];
+
+    fetch->began = clock_us();
+    if (tally->requests++ == 0)
+        tally->first = fetch->began;
+    if (fetch->shared)
+        traffic_begin(fetch->shared->traffic, fetch->of);
+}
+
+static void count_end(struct fetcher *fetcher, const struct fetch *fetch, long status)
+{
+    struct fetch_tally *tally = &fetcher->tally[fetch->of];
+    int64_t now = clock_us();
+    struct traffic_end end = {.backend = fetch->of,
+                              .outcome = fetch->outcome,
+                              .status = status,
+                              .why = fetch->why,
+                              .tried = !fetch->out,
+                              .took = now - fetch->began};
+
+    /* Whoever waited until the deadline may be quicker to say so than curl. */
+    if (fetch->outcome == FETCH_CANCELLED && now / 1000 >= fetch->deadline) {
+        end.outcome = FETCH_TIMEOUT;
+        end.why = late;
+    }
+    tally->last = now;
+    tally->failures += traffic_is_failure(&end);
+    if (fetch->shared)
+        traffic_end(fetch->shared->traffic, &end);
+}
+
 void fetch_start(struct fetcher *fetcher, const struct fetch_request *request, fetch_done *done,
                  void *context)
 {
@@ -359,8 +418,10 @@ void fetch_start(struct fetcher *fetcher, const struct fetch_request *request, f
     fetch->done = done;
     fetch->context = context;
     fetch->shared = fetcher->shared;
+    fetch->of = request->backend;
     fetch->deadline = request->deadline;
     buf_init(&fetch->body, request->max_bytes);
+    count_begin(fetcher, fetch);
     fetch->easy = curl_easy_init();
     if (fetch->easy == NULL)
         abort();
@@ -406,7 +467,7 @@ static void set_timeout_outcome(struct fetch *fetch)
     if (fetch->deadline - clock_ms() > ROUNDING_MS)
         set_outcome(fetch, FETCH_REFUSED, "connecting took too long");
     else
-        set_outcome(fetch, FETCH_TIMEOUT, "no answer before the deadline");
+        set_outcome(fetch, FETCH_TIMEOUT, "%s", late);
 }
 
 static void set_curl_outcome(struct fetch *fetch, CURLcode code)
@@ -492,6 +553,7 @@ static void finish(struct fetcher *fetcher, struct fetch *fetch)
     } else {
         fetcher->stillborn--;
     }
+    count_end(fetcher, fetch, answer.status);
     free_headers(fetch->headers);
     if (fetch->outcome != FETCH_ANSWERED) {
         answer.body = TEXT_LITERAL("");

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
+#include "caps.h"
 #include "http/status.h"
 #include "log.h"
 #include "net/fetch.h"
@@ -39,7 +40,7 @@ static bool is_fit(struct text id)
               c == '.' || c == '-'))
             return false;
     }
-    return id.length > 0 && id.length <= REQUEST_ID_MAX_BYTES;
+    return id.length > 0 && id.length <= ACCESS_LOG_ID_MAX_BYTES;
 }
 
 const char *access_log_id(const struct request *request)

@@ -5,10 +5,8 @@
 #include "http/request.h"
 #include "http/route.h"
 
-enum { REQUEST_ID_MAX_BYTES = 64 };
-
-/* The web server's id (the parameter REQUEST_ID) when it is 1 to REQUEST_ID_MAX_BYTES of [0-9A-Za-z_.-], else
- * 32 hexadecimal digits of our own. In the request's arena. */
+/* The web server's id (the parameter REQUEST_ID) when it is 1 to ACCESS_LOG_ID_MAX_BYTES of [0-9A-Za-z_.-],
+ * else 32 hexadecimal digits of our own. In the request's arena. */
 const char *access_log_id(const struct request *request);
 
 /* Without query, headers, or anything else that may hold a credential. `took`: microseconds. */

@@ -6,11 +6,10 @@
 
 #include <utlist.h>
 
+#include "caps.h"
 #include "http/exchange.h"
 #include "util/memory.h"
 #include "util/peer.h"
-
-enum { RESERVED_SHARE = 4 };
 
 struct admission {
     pthread_mutex_t lock;
@@ -20,7 +19,7 @@ struct admission {
 
 size_t admission_slots(size_t threads)
 {
-    size_t reserved = threads / RESERVED_SHARE;
+    size_t reserved = threads / ADMISSION_RESERVED_SHARE;
 
     if (threads <= 1)
         return threads;

@@ -13,8 +13,6 @@
 struct admission;
 struct exchange;
 
-enum { ADMISSION_QUEUE_MAX = 64 };
-
 /* A request between its arrival and its answer. */
 struct visit {
     struct exchange *exchange;

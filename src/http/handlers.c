@@ -1,6 +1,7 @@
 /* From a question to an answer. */
 #include "http/handlers.h"
 
+#include "caps.h"
 #include "http/cache_control.h"
 #include "http/counters.h"
 #include "http/query.h"
@@ -220,7 +221,7 @@ static enum stage respond_report(struct request *request, const struct report *r
         headers[1] =
             (struct header){"Content-Disposition", arena_format(request->arena, "attachment; filename=\"%s\"",
                                                                 render_csv_name(request->arena, report))};
-    buf_init(&body, ANSWER_MAX_BYTES);
+    buf_init(&body, RENDER_ANSWER_MAX_BYTES);
     fits = csv ? render_csv(request->arena, report, &body) : render_json(request->arena, report, &body);
     if (fits)
         counters_report(request->server->counters, report);
@@ -271,7 +272,7 @@ enum stage handle_owners(struct request *request)
     if (stage == GO_ON) {
         const struct header headers[] = {complete_header(request, &report), {NULL, NULL}};
 
-        buf_init(&body, ANSWER_MAX_BYTES);
+        buf_init(&body, RENDER_ANSWER_MAX_BYTES);
         if (render_owners(&owners, &body)) {
             counters_report(request->server->counters, &report);
             stage = respond(request, 200, json_type, headers, buf_text(&body));

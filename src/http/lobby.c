@@ -13,12 +13,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "caps.h"
 #include "http/record.h"
 #include "log.h"
 #include "util/memory.h"
 #include "util/timestamp.h"
-
-enum { RECEIVE_SECONDS = 2, SEND_SECONDS = 10, OUT_OF_DESCRIPTORS_MS = 100 };
 
 struct guest {
     struct guest *older, *newer; /* within its list */
@@ -40,7 +39,7 @@ struct lobby {
     int epoll, stop, listening;
     struct queue arriving, leaving;
     size_t guests;
-    char look[LOBBY_LOOK_BYTES];
+    char look[LOBBY_LOOK_MAX_BYTES];
 };
 
 static void watch(struct lobby *lobby, int fd, uint32_t events, void *who)
@@ -163,15 +162,15 @@ static struct arrival receive(struct lobby *lobby)
     if (fd < 0) {
         /* Without a free descriptor the socket stays readable: no spinning until one is given back. */
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            struct timespec pause = {.tv_nsec = OUT_OF_DESCRIPTORS_MS * 1000000L};
+            struct timespec pause = {.tv_nsec = LOBBY_OUT_OF_DESCRIPTORS_MS * 1000000L};
 
             log_event(LOG_ERROR, "no descriptor for a new connection", NULL);
             nanosleep(&pause, NULL);
         }
         return nobody;
     }
-    set_timeout(fd, SO_RCVTIMEO, RECEIVE_SECONDS);
-    set_timeout(fd, SO_SNDTIMEO, SEND_SECONDS);
+    set_timeout(fd, SO_RCVTIMEO, LOBBY_RECEIVE_SECONDS);
+    set_timeout(fd, SO_SNDTIMEO, LOBBY_SEND_SECONDS);
     verdict = look_at(lobby, fd, &arrival.seen);
     if (verdict == RECORD_READY)
         return arrival;

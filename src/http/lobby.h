@@ -12,13 +12,6 @@
 
 struct lobby;
 
-enum {
-    LOBBY_GUESTS_MAX = 1024,       /* connections that wait; when one more comes, the oldest is closed */
-    LOBBY_PATIENCE_MS = 10 * 1000, /* for a request to arrive */
-    LOBBY_LINGER_MS = 2 * 1000,    /* for a peer to take leave after its answer */
-    LOBBY_LOOK_BYTES = 72 * 1024,  /* of a request's head; more is handed on as it is */
-};
-
 /* `listening` stays the caller's, and becomes non-blocking. NULL when the kernel gives no descriptors. */
 struct lobby *lobby_new(int listening);
 void lobby_free(struct lobby *lobby); /* closes the guests; NULL is allowed */

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "auth/oidc.h"
+#include "caps.h"
 #include "config.h"
 #include "http/counters.h"
 #include "http/exposition.h"
@@ -15,9 +16,6 @@
 #include "report/backends.h"
 #include "settings.h"
 #include "util/cache.h"
-
-/* All series with their longest figures are some 60 KB. */
-enum { METRICS_MAX_BYTES = 512 * 1024 };
 
 #define LABELS(...)                                                                                          \
     (const struct exposition_label[])                                                                        \
@@ -209,14 +207,13 @@ static void add_memory(struct buf *out, const struct request *request)
         {"oscar_metrics_memory_misses_total", "What was needed and had to be read.", EXPOSITION_COUNTER},
         {"oscar_metrics_memory_evictions_total", "What had to make room for others.", EXPOSITION_COUNTER},
     };
+    const char *name = "oscar_metrics_memory_logs_seconds";
     struct cache_view views[MEMORIES];
 
     cache_look(request->server->remembered, &views[MEMORY_OF_REQUESTS]);
     oidc_look(request->server->oidc, &views[1]);
-    exposition_family(out, "oscar_metrics_memory_hours", EXPOSITION_GAUGE,
-                      "Hours of logs that are remembered.");
-    exposition_number(out, "oscar_metrics_memory_hours", memories[MEMORY_OF_REQUESTS],
-                      views[MEMORY_OF_REQUESTS].hours);
+    exposition_family(out, name, EXPOSITION_GAUGE, "The time of whose logs the counts are remembered.");
+    exposition_number(out, name, memories[MEMORY_OF_REQUESTS], views[MEMORY_OF_REQUESTS].hours * 3600);
     for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
         exposition_family(out, families[i].name, families[i].kind, families[i].help);
         for (size_t j = 0; j < MEMORIES; j++) {

@@ -2,6 +2,7 @@
 #include "http/serve.h"
 
 #include "auth/auth.h"
+#include "caps.h"
 #include "http/access_log.h"
 #include "http/counters.h"
 #include "http/respond.h"
@@ -12,8 +13,6 @@
 #include "settings.h"
 #include "util/arena.h"
 #include "util/peer.h"
-
-enum { RETRY_AFTER_SECONDS = 5 };
 
 struct text request_parameter(const struct request *request, const char *name)
 {
@@ -128,7 +127,7 @@ static enum stage turn_away(struct request *request)
 {
     counters_refuse(request->server->counters);
     return refuse(request, &(struct auth_refusal){
-                               .status = 503, .text = "too busy", .retry_after = RETRY_AFTER_SECONDS});
+                               .status = 503, .text = "too busy", .retry_after = SERVE_RETRY_AFTER_SECONDS});
 }
 
 /* From a first look, or from a queue. */

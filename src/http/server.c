@@ -2,14 +2,13 @@
 #include "http/server.h"
 
 #include "auth/oidc.h"
+#include "caps.h"
 #include "http/counters.h"
 #include "net/fetch.h"
 #include "settings.h"
 #include "sources/geoip.h"
 #include "util/cache.h"
 #include "util/claims.h"
-
-enum { REMEMBERED_MS = 24 * 3600 * 1000 };
 
 void server_open(struct server *server, struct settings *settings, bool remembers)
 {
@@ -19,7 +18,8 @@ void server_open(struct server *server, struct settings *settings, bool remember
     server->oidc = oidc_new(NULL);
     server->geoip = geoip_store_new(settings_text(settings, GEOIP_DATABASE));
     server->remembered =
-        remembers ? cache_new((size_t)settings_number(settings, OSCAR_METRICS_MEMORY), REMEMBERED_MS) : NULL;
+        remembers ? cache_new((size_t)settings_number(settings, OSCAR_METRICS_MEMORY), SERVER_REMEMBERED_MS)
+                  : NULL;
     server->claims = remembers ? claims_new() : NULL;
     /* Now, so that the log says at once when the database cannot be read. */
     geoip_release(geoip_store_current(server->geoip));

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "caps.h"
 #include "http/admission.h"
 #include "http/fcgi.h"
 #include "http/lobby.h"

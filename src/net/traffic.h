@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "caps.h"
 #include "net/backend.h"
 #include "net/fetch.h"
 #include "util/histogram.h"
@@ -32,8 +33,6 @@ const char *traffic_outcome_name(enum traffic_outcome outcome);
 /* What the last request that had an end says of a backend. */
 enum traffic_health { TRAFFIC_UNKNOWN, TRAFFIC_UP, TRAFFIC_FAILED };
 
-enum { TRAFFIC_REASON_BYTES = 256 };
-
 /* A backend, seen at one moment. */
 struct traffic_view {
     uint64_t ended[TRAFFIC_OUTCOMES];
@@ -41,7 +40,8 @@ struct traffic_view {
     uint64_t running;
     enum traffic_health health;
     struct instant last_answer, last_failure; /* seconds 0: never */
-    char reason[TRAFFIC_REASON_BYTES]; /* of the last failure, for an operator; never a URL's credentials */
+    char reason[TRAFFIC_REASON_MAX_BYTES]; /* of the last failure, for an operator; never a URL's credentials
+                                            */
 };
 
 /* The end of a request. */

@@ -5,6 +5,7 @@
  * A snapshot counts from the moment at which its reading began: what was changed before that is in it. */
 #include <stdlib.h>
 
+#include "caps.h"
 #include "net/fetch.h"
 #include "settings.h"
 #include "sources/kube.h"
@@ -13,11 +14,6 @@
 #include "util/arena.h"
 #include "util/cache.h"
 #include "util/claims.h"
-
-enum {
-    SHARED_MS = 5000, /* a service made private is to be hidden within ten seconds */
-    FAULT_MS = 1000,  /* so long nobody tries again what has just failed */
-};
 
 struct kube_job;
 
@@ -65,7 +61,8 @@ static bool look_for(struct reading *reading, struct text key)
     const struct kube_job *job = reading->job;
     struct kube_snapshot *found = (struct kube_snapshot *)cache_get(job->context->remembered, key);
     bool young = found && found->began > job->context->fresh_after &&
-                 (found->fault ? found->ended + FAULT_MS : found->began + SHARED_MS) >= job->began;
+                 (found->fault ? found->ended + INVENTORY_KUBE_FAULT_MS
+                               : found->began + INVENTORY_KUBE_SHARED_MS) >= job->began;
 
     if (young)
         reading->result = found;

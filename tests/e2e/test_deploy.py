@@ -189,6 +189,8 @@ def test_the_image_s_start_serves_both_ports_and_ends_by_sigterm(started):
     assert started.get("8080", "/system/metrics") == 401
     # The operator's paths are not on the public port.
     assert started.get("8080", "/-/ready") == 404
+    assert started.get("8080", "/-/metrics") == 404
+    assert started.get("8081", "/-/metrics") == 200
     started.process.send_signal(signal.SIGTERM)
     assert started.process.wait(PATIENCE) == 0
 

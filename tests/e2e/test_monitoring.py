@@ -99,6 +99,12 @@ def test_every_alert_is_tested_firing_and_silent(alerts):
         assert alert["alert"] in silent, f"{alert['alert']} is never seen waiting"
 
 
+def test_the_page_lists_every_alert(alerts):
+    page = (ROOT / "docs" / "operations.md").read_text()
+    rows = re.findall(r"^\| `(OscarMetrics\w+)` \| .* \| (\w+) \|$", page, re.M)
+    assert rows == [(alert["alert"], alert["labels"]["severity"]) for alert in alerts]
+
+
 # ---- The dashboard, by itself.
 
 def test_the_dashboard_can_be_imported():

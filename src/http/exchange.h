@@ -8,6 +8,7 @@
 #include "util/text.h"
 
 struct exchange;
+struct settings;
 
 struct exchange_ops {
     /* A CGI variable (RFC 3875): "REQUEST_METHOD", "SCRIPT_NAME", "QUERY_STRING", "HTTP_AUTHORIZATION", ...
@@ -24,6 +25,7 @@ struct exchange {
     const struct exchange_ops *ops;
     int64_t began; /* when it came: clock_ms() */
     bool invalid;  /* what was sent cannot be served: a NUL in a parameter, a role that is not ours */
+    struct settings *settings; /* in force when it came, while it waits to be served; else NULL. serve()'s */
 };
 
 #endif

@@ -16,6 +16,7 @@ enum {
     LOBBY_GUESTS_MAX = 1024,       /* connections that wait; when one more comes, the oldest is closed */
     LOBBY_PATIENCE_MS = 10 * 1000, /* for a request to arrive */
     LOBBY_LINGER_MS = 2 * 1000,    /* for a peer to take leave after its answer */
+    LOBBY_CLOSING_MS = 1000,       /* for the requests of those who were let in before the end */
     LOBBY_LOOK_BYTES = 72 * 1024,  /* of a request's head; more is handed on as it is */
 };
 
@@ -25,7 +26,7 @@ void lobby_free(struct lobby *lobby); /* closes the guests; NULL is allowed */
 
 /* A connection whose request has arrived. */
 struct arrival {
-    int connection; /* -1: lobby_close() was called */
+    int connection; /* -1: lobby_close() was called, and nobody is there any more */
     struct record_seen seen;
 };
 
@@ -37,7 +38,9 @@ struct arrival lobby_next(struct lobby *lobby);
  * answer, and over TCP closing at once can throw away what is on its way. */
 void lobby_leave(struct lobby *lobby, const struct arrival *served);
 
-/* No connection is accepted any more; every lobby_next() ends. Safe from any thread. */
+/* No connection is accepted any more: others wait in the socket for whoever serves it next. Those who were
+ * let in are still served, if their requests come soon; then every lobby_next() ends. Safe from any thread.
+ */
 void lobby_close(struct lobby *lobby);
 
 #endif

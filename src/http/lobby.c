@@ -246,6 +246,7 @@ static void begin_to_close(struct lobby *lobby)
     pthread_mutex_unlock(&lobby->lists);
 }
 
+/* Who sends others away may leave nobody to wait for. */
 static bool is_over(struct lobby *lobby)
 {
     bool empty;
@@ -258,15 +259,17 @@ static bool is_over(struct lobby *lobby)
 
 struct arrival lobby_next(struct lobby *lobby)
 {
-    struct epoll_event event;
     struct arrival arrival = nobody;
 
     pthread_mutex_lock(&lobby->turn);
-    while (arrival.connection < 0 && !is_over(lobby)) {
-        /* One event at a time: what is left over stays the kernel's, also for the thread that comes next. */
-        int count = epoll_wait(lobby->epoll, &event, 1, send_away(lobby));
+    while (arrival.connection < 0) {
+        struct epoll_event event;
+        int patience = send_away(lobby);
 
-        if (count <= 0)
+        if (is_over(lobby))
+            break;
+        /* One event at a time: what is left over stays the kernel's, also for the thread that comes next. */
+        if (epoll_wait(lobby->epoll, &event, 1, patience) <= 0)
             continue;
         if (event.data.ptr == &lobby->stop)
             begin_to_close(lobby);

@@ -10,13 +10,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "caps.h"
 #include "log.h"
 #include "settings_table.h"
 #include "util/memory.h"
 #include "util/text.h"
 #include "util/timestamp.h"
 
-enum { SECRET_MAX_BYTES = 64 * 1024 };
+/* A shorter key could be found by trying, by who knows an id and its pseudonym. */
+enum { PSEUDONYM_KEY_MIN_BYTES = 32 };
 
 /* A secret's file as it was when it was read. */
 struct origin {
@@ -191,9 +193,9 @@ static char *read_secret(struct origin *origin, const char **why)
         return NULL;
     if (fstat(fd, &origin->seen) != 0 || !S_ISREG(origin->seen.st_mode))
         goto out;
-    data = memory_new(SECRET_MAX_BYTES + 1, 1);
-    while (length < SECRET_MAX_BYTES &&
-           (got = read(fd, data + length, (size_t)(SECRET_MAX_BYTES - length))) > 0)
+    data = memory_new(SETTINGS_SECRET_MAX_BYTES + 1, 1);
+    while (length < SETTINGS_SECRET_MAX_BYTES &&
+           (got = read(fd, data + length, (size_t)(SETTINGS_SECRET_MAX_BYTES - length))) > 0)
         length += got;
     if (length > 0 && data[length - 1] == '\n')
         length--;
@@ -202,7 +204,7 @@ static char *read_secret(struct origin *origin, const char **why)
     data[length] = '\0';
     if (got < 0 || length == 0 || strlen(data) != (size_t)length) {
         *why = got < 0 ? "its file cannot be read" : "its file is empty or holds a NUL";
-        explicit_bzero(data, SECRET_MAX_BYTES);
+        explicit_bzero(data, SETTINGS_SECRET_MAX_BYTES);
         free(data);
         data = NULL;
     }
@@ -238,22 +240,19 @@ static void read_one(struct reading *reading, enum setting setting)
 {
     const struct setting_row *row = &setting_rows[setting];
     struct settings *s = reading->settings;
+    bool skipped = reading->skip_login && (row->flags & SETTING_LOGIN);
     const char *value, *wrong;
 
-    if (reading->skip_login && (row->flags & SETTING_REQUIRED)) {
-        s->text[setting] = memory_copy("", 0);
-        return;
-    }
-    value = reading->lookup(reading->context, row->name);
+    value = skipped ? NULL : reading->lookup(reading->context, row->name);
     /* An empty variable is one that is not set, as it is for OSCAR's own. */
     s->given[setting] = value && value[0];
     value = s->given[setting] ? value : row->initial;
     s->text[setting] = memory_copy(value, strlen(value));
-    if (row->flags & SETTING_FROM_FILE)
+    if ((row->flags & SETTING_FROM_FILE) && !skipped)
         read_from_file(reading, setting);
     if (s->text[setting] == NULL)
         return;
-    if ((row->flags & SETTING_REQUIRED) && s->text[setting][0] == '\0') {
+    if ((row->flags & SETTING_REQUIRED) && !skipped && s->text[setting][0] == '\0') {
         fault(reading, row->name, "is required and not set");
         return;
     }
@@ -271,6 +270,10 @@ static void check_together(struct reading *reading)
 
     if (s->text[OSCAR_USERNAME] && strchr(s->text[OSCAR_USERNAME], ':'))
         fault(reading, "OSCAR_USERNAME", "holds a colon, which HTTP Basic cannot carry in a name");
+    if (s->number[OSCAR_METRICS_PSEUDONYMS] && s->text[OSCAR_METRICS_PSEUDONYM_KEY] &&
+        strlen(s->text[OSCAR_METRICS_PSEUDONYM_KEY]) < PSEUDONYM_KEY_MIN_BYTES)
+        fault(reading, "OSCAR_METRICS_PSEUDONYM_KEY",
+              "is required with OSCAR_METRICS_PSEUDONYMS, and wants 32 bytes or more");
     if (!s->given[LOKI_EXPOSED_QUERY] && s->number[EXPOSED_SERVICES_USE_SUBDOMAIN_ROUTE]) {
         static const char without_path[] = "{namespace=\"{{namespace}}\", app=\"{{app}}\"}";
 

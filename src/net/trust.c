@@ -15,6 +15,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
 
+#include "caps.h"
 #include "util/memory.h"
 #include "util/text.h"
 
@@ -148,7 +149,7 @@ static X509_STORE *current_store(struct trust *trust, const char *file, const ch
     return row->store;
 }
 
-void trust_state(struct trust *trust, const char *file, char state[TRUST_STATE_BYTES])
+void trust_state(struct trust *trust, const char *file, char state[TRUST_STATE_SIZE])
 {
     struct version version = version_of(file);
     uint64_t generation;
@@ -156,7 +157,7 @@ void trust_state(struct trust *trust, const char *file, char state[TRUST_STATE_B
     pthread_mutex_lock(&trust->lock);
     generation = trust->generation;
     pthread_mutex_unlock(&trust->lock);
-    snprintf(state, TRUST_STATE_BYTES, "%" PRIu64 ".%" PRIu64 ".%" PRIu64 ".%" PRId64 ".%" PRId64 ".%" PRId64,
+    snprintf(state, TRUST_STATE_SIZE, "%" PRIu64 ".%" PRIu64 ".%" PRIu64 ".%" PRId64 ".%" PRId64 ".%" PRId64,
              generation, version.device, version.inode, version.size, version.seconds, version.nanoseconds);
 }
 

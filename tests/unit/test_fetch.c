@@ -599,6 +599,21 @@ static void a_backend_that_cannot_be_connected_to_is_left_alone_by_all(void **st
     http_server_stop(server);
 }
 
+static void a_renewal_has_backends_tried_at_once(void **state)
+{
+    struct fetch_shared *shared = fetch_shared_new();
+    char url[64];
+    int port = bound_socket(url);
+
+    (void)state;
+    assert_string_equal(fetch_shared_once(shared, url).why, "connection refused");
+    assert_int_not_equal(fetch_shared_once(shared, url).retry_after_ms, 0);
+    fetch_shared_renew(shared);
+    assert_string_equal(fetch_shared_once(shared, url).why, "connection refused");
+    close(port);
+    fetch_shared_free(shared);
+}
+
 static void an_answer_that_comes_after_all_ends_that(void **state)
 {
     struct fetch_shared *shared = fetch_shared_new();
@@ -748,6 +763,7 @@ int main(void)
         cmocka_unit_test(done_may_start_others),
         cmocka_unit_test(cancelling_ends_all),
         cmocka_unit_test(a_backend_that_cannot_be_connected_to_is_left_alone_by_all),
+        cmocka_unit_test(a_renewal_has_backends_tried_at_once),
         cmocka_unit_test(an_answer_that_comes_after_all_ends_that),
         cmocka_unit_test(waiting_ends_by_the_watched_descriptor_and_by_a_wake),
     };

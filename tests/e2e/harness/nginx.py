@@ -1,5 +1,6 @@
 """A real nginx with the project's own configuration, in a folder of its own, on a Unix socket."""
 import http.client
+import os
 import pathlib
 import re
 import shutil
@@ -62,9 +63,10 @@ def uncomment(text, line):
 
 class Nginx:
     """`application`: the path of the program's socket, or of fcgiwrap's, which then runs the program as CGI; `cgi`:
-    settings in place of those that stand in the project's file for CGI; `listen`: where it listens besides."""
+    settings in place of those that stand in the project's file for CGI; `listen`: where it listens besides, an address or
+    a socket that listens there; `patience`: how long it waits for the application, in place of what stands there."""
 
-    def __init__(self, directory, application, cors=False, cgi=None, listen=None):
+    def __init__(self, directory, application, cors=False, cgi=None, listen=None, patience=None):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir()
         for file in CONFIGURATION.glob("oscar-metrics*"):
@@ -78,12 +80,23 @@ class Nginx:
         if cgi is not None:
             self._edit("oscar-metrics.fastcgi_params", lambda text: uncomment(text, "include oscar-metrics-cgi.conf;"))
             self._edit("oscar-metrics-cgi.conf", lambda text: self._cgi(text, cgi))
+        if patience:
+            self._edit("oscar-metrics.fastcgi_params",
+                       lambda text: text.replace("fastcgi_read_timeout 60s;", f"fastcgi_read_timeout {patience};"))
         main = self.directory / "nginx.conf"
-        main.write_text(MAIN.format(prefix=self.directory, more=f" listen {listen};" if listen else ""))
+        more, inherited = "", None
+        if isinstance(listen, socket.socket):
+            # As one nginx hands its sockets to the next: no port is guessed.
+            inherited, listen = listen.fileno(), "%s:%d" % listen.getsockname()
+        if listen:
+            more = f" listen {listen};"
+        main.write_text(MAIN.format(prefix=self.directory, more=more))
         self.output = open(self.directory / "output", "w+b")
         self.process = subprocess.Popen(["nginx", "-p", str(self.directory), "-c", str(main),
                                          "-e", str(self.directory / "error.log")],
-                                        stdin=subprocess.DEVNULL, stdout=self.output, stderr=self.output)
+                                        stdin=subprocess.DEVNULL, stdout=self.output, stderr=self.output,
+                                        pass_fds=() if inherited is None else [inherited],
+                                        env=None if inherited is None else {**os.environ, "NGINX": f"{inherited};"})
         try:
             wait_until(self._is_ready, "nginx to be ready")
         except BaseException:

@@ -36,7 +36,7 @@ http {{
         location / {{ return 404 "somebody else's\\n"; }}
     }}
     server {{
-        listen unix:{prefix}/operator.sock;
+        listen unix:{prefix}/operator.sock;{operator}
         include oscar-metrics.conf;
         include oscar-metrics-operator.conf;
     }}
@@ -63,10 +63,11 @@ def uncomment(text, line):
 
 class Nginx:
     """`application`: the path of the program's socket, or of fcgiwrap's, which then runs the program as CGI; `cgi`:
-    settings in place of those that stand in the project's file for CGI; `listen`: where it listens besides, an address or
-    a socket that listens there; `patience`: how long it waits for the application, in place of what stands there."""
+    settings in place of those that stand in the project's file for CGI; `listen`: where it listens besides;
+    `operator`: a listening TCP socket that the operator's server takes over, besides its own; `patience`: how long it
+    waits for the application, in place of what stands in the project's file."""
 
-    def __init__(self, directory, application, cors=False, cgi=None, listen=None, patience=None):
+    def __init__(self, directory, application, cors=False, cgi=None, listen=None, operator=None, patience=None):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir()
         for file in CONFIGURATION.glob("oscar-metrics*"):
@@ -84,19 +85,16 @@ class Nginx:
             self._edit("oscar-metrics.fastcgi_params",
                        lambda text: text.replace("fastcgi_read_timeout 60s;", f"fastcgi_read_timeout {patience};"))
         main = self.directory / "nginx.conf"
-        more, inherited = "", None
-        if isinstance(listen, socket.socket):
-            # As one nginx hands its sockets to the next: no port is guessed.
-            inherited, listen = listen.fileno(), "%s:%d" % listen.getsockname()
-        if listen:
-            more = f" listen {listen};"
-        main.write_text(MAIN.format(prefix=self.directory, more=more))
+        handed = operator and " listen %s:%d;" % operator.getsockname()
+        main.write_text(MAIN.format(prefix=self.directory, more=f" listen {listen};" if listen else "",
+                                    operator=handed or ""))
         self.output = open(self.directory / "output", "w+b")
+        # nginx takes a socket that it inherits for the one that it is to listen on: no port is guessed.
+        inherited = {"pass_fds": [operator.fileno()], "env": {**os.environ, "NGINX": f"{operator.fileno()};"}} \
+            if operator else {}
         self.process = subprocess.Popen(["nginx", "-p", str(self.directory), "-c", str(main),
                                          "-e", str(self.directory / "error.log")],
-                                        stdin=subprocess.DEVNULL, stdout=self.output, stderr=self.output,
-                                        pass_fds=() if inherited is None else [inherited],
-                                        env=None if inherited is None else {**os.environ, "NGINX": f"{inherited};"})
+                                        stdin=subprocess.DEVNULL, stdout=self.output, stderr=self.output, **inherited)
         try:
             wait_until(self._is_ready, "nginx to be ready")
         except BaseException:

@@ -1,12 +1,11 @@
 """docs/openapi.yaml, and whether answers are what it says."""
-import json
 import re
 
 import jsonschema
-import yaml
 
 from .answer import parse_json
 from .app import ROOT
+from .validators import read_yaml
 
 FILE = ROOT / "docs" / "openapi.yaml"
 # What a web server adds.
@@ -26,8 +25,8 @@ _Validator = jsonschema.validators.extend(
 class Description:
     """`met`: what was answered so far: (path, status, type of the content), and (path, status, the error's text)."""
 
-    def __init__(self, text=None):
-        self.document = yaml.load(FILE.read_text() if text is None else text, yaml.CSafeLoader)
+    def __init__(self):
+        self.document, = read_yaml(FILE.read_text())
         self.met = set()
 
     def find(self, value):
@@ -108,8 +107,3 @@ def without(text, pattern):
     text, count = re.subn(rf"(?m)^{pattern}\n", "", text)
     assert count == 1, f"{count} lines match {pattern}"
     return text
-
-
-def as_answered(value):
-    """As JSON brings it: dates of YAML are texts there."""
-    return json.loads(json.dumps(value))

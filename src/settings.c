@@ -10,13 +10,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "caps.h"
 #include "log.h"
 #include "settings_table.h"
 #include "util/memory.h"
 #include "util/text.h"
 #include "util/timestamp.h"
-
-enum { SECRET_MAX_BYTES = 64 * 1024 };
 
 /* A secret's file as it was when it was read. */
 struct origin {
@@ -191,9 +190,9 @@ static char *read_secret(struct origin *origin, const char **why)
         return NULL;
     if (fstat(fd, &origin->seen) != 0 || !S_ISREG(origin->seen.st_mode))
         goto out;
-    data = memory_new(SECRET_MAX_BYTES + 1, 1);
-    while (length < SECRET_MAX_BYTES &&
-           (got = read(fd, data + length, (size_t)(SECRET_MAX_BYTES - length))) > 0)
+    data = memory_new(SETTINGS_SECRET_MAX_BYTES + 1, 1);
+    while (length < SETTINGS_SECRET_MAX_BYTES &&
+           (got = read(fd, data + length, (size_t)(SETTINGS_SECRET_MAX_BYTES - length))) > 0)
         length += got;
     if (length > 0 && data[length - 1] == '\n')
         length--;
@@ -202,7 +201,7 @@ static char *read_secret(struct origin *origin, const char **why)
     data[length] = '\0';
     if (got < 0 || length == 0 || strlen(data) != (size_t)length) {
         *why = got < 0 ? "its file cannot be read" : "its file is empty or holds a NUL";
-        explicit_bzero(data, SECRET_MAX_BYTES);
+        explicit_bzero(data, SETTINGS_SECRET_MAX_BYTES);
         free(data);
         data = NULL;
     }

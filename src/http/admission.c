@@ -6,21 +6,20 @@
 
 #include <utlist.h>
 
+#include "caps.h"
 #include "http/exchange.h"
 #include "util/memory.h"
 #include "util/peer.h"
 
-enum { RESERVED_SHARE = 4 };
-
 struct admission {
     pthread_mutex_t lock;
-    size_t free_slots, queued;
+    size_t slots, free_slots, queued;
     struct visit *queue;
 };
 
 size_t admission_slots(size_t threads)
 {
-    size_t reserved = threads / RESERVED_SHARE;
+    size_t reserved = threads / ADMISSION_RESERVED_SHARE;
 
     if (threads <= 1)
         return threads;
@@ -31,7 +30,7 @@ struct admission *admission_new(size_t slots)
 {
     struct admission *admission = memory_new(1, sizeof(*admission));
 
-    admission->free_slots = slots;
+    admission->slots = admission->free_slots = slots;
     pthread_mutex_init(&admission->lock, NULL);
     return admission;
 }
@@ -94,4 +93,12 @@ struct visit *admission_take_gone(struct admission *admission)
         take_out(admission, visit);
     pthread_mutex_unlock(&admission->lock);
     return visit;
+}
+
+void admission_look(struct admission *admission, struct admission_view *out)
+{
+    pthread_mutex_lock(&admission->lock);
+    *out = (struct admission_view){admission->slots, admission->slots - admission->free_slots,
+                                   admission->queued};
+    pthread_mutex_unlock(&admission->lock);
 }

@@ -13,8 +13,6 @@
 struct admission;
 struct exchange;
 
-enum { ADMISSION_QUEUE_MAX = 64 };
-
 /* A request between its arrival and its answer. */
 struct visit {
     struct exchange *exchange;
@@ -44,5 +42,12 @@ struct visit *admission_leave(struct admission *admission) __attribute__((warn_u
 
 /* The first in the queue whose client went away, taken out of it; NULL: they are all there. */
 struct visit *admission_take_gone(struct admission *admission) __attribute__((warn_unused_result));
+
+/* Of one moment. */
+struct admission_view {
+    size_t slots, used, queued;
+};
+
+void admission_look(struct admission *admission, struct admission_view *out);
 
 #endif

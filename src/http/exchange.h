@@ -22,8 +22,10 @@ struct exchange_ops {
 /* Stands first in the struct of each backing. */
 struct exchange {
     const struct exchange_ops *ops;
-    int64_t began; /* when it came: clock_ms() */
-    bool invalid;  /* what was sent cannot be served: a NUL in a parameter, a role that is not ours */
+    int64_t began;    /* when it came: clock_ms() */
+    int64_t began_us; /* the same moment: clock_us() */
+    bool passed_gate; /* serve()'s: its credentials were judged, and the rest is to be served again */
+    bool invalid;     /* what was sent cannot be served: a NUL in a parameter, a role that is not ours */
 };
 
 #endif

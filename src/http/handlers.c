@@ -1,7 +1,9 @@
 /* From a question to an answer. */
 #include "http/handlers.h"
 
+#include "caps.h"
 #include "http/cache_control.h"
+#include "http/counters.h"
 #include "http/query.h"
 #include "http/respond.h"
 #include "http/route.h"
@@ -20,12 +22,6 @@ static const char csv_type[] = "text/csv; charset=utf-8";
 enum stage handle_healthy(struct request *request)
 {
     return respond_text(request, 200, "healthy");
-}
-
-/* Settings are good, or the program would not run; a worker is free, or this would not be answered. */
-enum stage handle_ready(struct request *request)
-{
-    return respond_text(request, 200, "ready");
 }
 
 /* The admin may have everything read anew; others could only make work by that. */
@@ -225,8 +221,10 @@ static enum stage respond_report(struct request *request, const struct report *r
         headers[1] =
             (struct header){"Content-Disposition", arena_format(request->arena, "attachment; filename=\"%s\"",
                                                                 render_csv_name(request->arena, report))};
-    buf_init(&body, ANSWER_MAX_BYTES);
+    buf_init(&body, RENDER_ANSWER_MAX_BYTES);
     fits = csv ? render_csv(request->arena, report, &body) : render_json(request->arena, report, &body);
+    if (fits)
+        counters_report(request->server->counters, report);
     if (fits)
         respond(request, 200, csv ? csv_type : json_type, headers, buf_text(&body));
     else
@@ -274,11 +272,13 @@ enum stage handle_owners(struct request *request)
     if (stage == GO_ON) {
         const struct header headers[] = {complete_header(request, &report), {NULL, NULL}};
 
-        buf_init(&body, ANSWER_MAX_BYTES);
-        if (render_owners(&owners, &body))
+        buf_init(&body, RENDER_ANSWER_MAX_BYTES);
+        if (render_owners(&owners, &body)) {
+            counters_report(request->server->counters, &report);
             stage = respond(request, 200, json_type, headers, buf_text(&body));
-        else
+        } else {
             stage = respond_text(request, 500, "answer too large");
+        }
         buf_free(&body);
     }
     report_free(&report);

@@ -13,12 +13,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "caps.h"
 #include "http/record.h"
 #include "log.h"
 #include "util/memory.h"
 #include "util/timestamp.h"
-
-enum { RECEIVE_SECONDS = 2, SEND_SECONDS = 10, OUT_OF_DESCRIPTORS_MS = 100 };
 
 struct guest {
     struct guest *older, *newer; /* within its list */
@@ -30,6 +29,7 @@ struct guest {
 /* Guests with the same patience, the oldest first: its end comes first. */
 struct queue {
     struct guest *oldest, *newest;
+    size_t count;
     int64_t patience_ms;
 };
 
@@ -39,7 +39,7 @@ struct lobby {
     int epoll, stop, listening;
     struct queue arriving, leaving;
     size_t guests;
-    char look[LOBBY_LOOK_BYTES];
+    char look[LOBBY_LOOK_MAX_BYTES];
 };
 
 static void watch(struct lobby *lobby, int fd, uint32_t events, void *who)
@@ -85,6 +85,7 @@ static int let_go(struct lobby *lobby, struct guest *guest)
     *(guest->older ? &guest->older->newer : &queue->oldest) = guest->newer;
     *(guest->newer ? &guest->newer->older : &queue->newest) = guest->older;
     epoll_ctl(lobby->epoll, EPOLL_CTL_DEL, fd, NULL);
+    queue->count--;
     lobby->guests--;
     free(guest);
     return fd;
@@ -110,6 +111,7 @@ static void take_in(struct lobby *lobby, struct queue *queue, int fd)
         .older = queue->newest, .queue = queue, .fd = fd, .until = clock_ms() + queue->patience_ms};
     *(queue->newest ? &queue->newest->newer : &queue->oldest) = guest;
     queue->newest = guest;
+    queue->count++;
     lobby->guests++;
     /* EPOLLOUT is there at once: whoever waits hears of a guest whose time it did not know of. */
     watch(lobby, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, guest);
@@ -160,15 +162,15 @@ static struct arrival receive(struct lobby *lobby)
     if (fd < 0) {
         /* Without a free descriptor the socket stays readable: no spinning until one is given back. */
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            struct timespec pause = {.tv_nsec = OUT_OF_DESCRIPTORS_MS * 1000000L};
+            struct timespec pause = {.tv_nsec = LOBBY_OUT_OF_DESCRIPTORS_MS * 1000000L};
 
             log_event(LOG_ERROR, "no descriptor for a new connection", NULL);
             nanosleep(&pause, NULL);
         }
         return nobody;
     }
-    set_timeout(fd, SO_RCVTIMEO, RECEIVE_SECONDS);
-    set_timeout(fd, SO_SNDTIMEO, SEND_SECONDS);
+    set_timeout(fd, SO_RCVTIMEO, LOBBY_RECEIVE_SECONDS);
+    set_timeout(fd, SO_SNDTIMEO, LOBBY_SEND_SECONDS);
     verdict = look_at(lobby, fd, &arrival.seen);
     if (verdict == RECORD_READY)
         return arrival;
@@ -252,6 +254,16 @@ struct arrival lobby_next(struct lobby *lobby)
     }
     pthread_mutex_unlock(&lobby->turn);
     return arrival;
+}
+
+size_t lobby_arriving(struct lobby *lobby)
+{
+    size_t count;
+
+    pthread_mutex_lock(&lobby->lists);
+    count = lobby->arriving.count;
+    pthread_mutex_unlock(&lobby->lists);
+    return count;
 }
 
 void lobby_leave(struct lobby *lobby, const struct arrival *served)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "caps.h"
 #include "util/arena.h"
 #include "util/buf.h"
 
@@ -41,7 +42,7 @@ static void add_note(struct source_status *status, bool open, const char *note)
 __attribute__((format(printf, 4, 0))) static void note(struct source_status *status, enum status_level level,
                                                        bool open, const char *format, va_list args)
 {
-    char words[1024];
+    char words[STATUS_NOTE_MAX_BYTES];
 
     if (level > status->level)
         status->level = level;

@@ -13,6 +13,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
 
+#include "caps.h"
 #include "util/memory.h"
 #include "util/text.h"
 

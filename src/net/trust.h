@@ -9,8 +9,6 @@
 struct ssl_ctx_st; /* OpenSSL's SSL_CTX */
 struct trust;
 
-enum { TRUST_STORES_MAX = 8 }; /* kept at once; there are as many as settings name files, and the system's */
-
 /* Is that TLS library, as curl names it ("OpenSSL/3.0.17"), the one that is used here? */
 bool trust_fits(const char *library);
 

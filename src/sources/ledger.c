@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
+#include "caps.h"
 #include "model/usage.h"
 #include "util/arena.h"
 #include "util/buf.h"
@@ -13,9 +14,6 @@
 #include "util/memory.h"
 
 enum {
-    TOGETHER_MS = 5000,
-    LOOK_AT_ONCE = 16,
-    NAME_MAX_BYTES = 1024 * 1024,
     SUM_ROWS = 16 * 1024, /* fewer are added up each time */
 };
 
@@ -93,7 +91,7 @@ struct ledger *ledger_open(struct arena *arena, const struct ledger_memory *memo
     size_t count = 0;
 
     *ledger = (struct ledger){.memory = *memory, .usage = usage, .began = clock_ms()};
-    buf_init(&ledger->key, NAME_MAX_BYTES);
+    buf_init(&ledger->key, LEDGER_NAME_MAX_BYTES);
     for (int64_t at = from; at < to; at = piece_end(at, to, last_hour))
         count++;
     ledger->pieces = ARENA_ARRAY(arena, count, struct piece);
@@ -243,7 +241,7 @@ static bool is_settled(const struct ledger *ledger, const struct piece *piece)
 static bool is_usable(const struct ledger *ledger, const struct block *block)
 {
     return block->asked.clock >= ledger->memory.fresh_after &&
-           (block->settled || block->asked.clock >= ledger->began - TOGETHER_MS);
+           (block->settled || block->asked.clock >= ledger->began - LEDGER_TOGETHER_MS);
 }
 
 /* All rows of the piece are in the report. */
@@ -279,6 +277,7 @@ static bool recall(struct ledger *ledger, struct piece *piece)
         return false;
     add_rows(ledger, block->usage);
     complete(ledger, piece, block);
+    cache_hit(ledger->memory.cache);
     cache_value_release(&block->value);
     return true;
 }
@@ -381,7 +380,7 @@ static bool add_settled(struct ledger *ledger, int64_t until)
         if (is_in_sum(piece) &&
             !usage_merge(to, piece->found->usage, INT32_MIN, INT32_MAX, USAGE_WITHOUT_HOURS))
             ledger->full = true;
-        if (ledger->added % LOOK_AT_ONCE == 0 && clock_ms() >= until)
+        if (ledger->added % LEDGER_LOOKS_AT_ONCE_MAX == 0 && clock_ms() >= until)
             return ledger->added < ledger->count;
     }
     return false;
@@ -397,6 +396,7 @@ static void complete_found(struct ledger *ledger)
         if (!is_in_sum(piece))
             add_rows(ledger, piece->found->usage);
         complete(ledger, piece, piece->found);
+        cache_hit(ledger->memory.cache);
         cache_value_release(&piece->found->value);
         piece->found = NULL;
     }
@@ -433,7 +433,7 @@ bool ledger_look(struct ledger *ledger, int64_t until)
             ledger->found++;
             ledger->found_rows += piece->found->usage ? usage_row_count(piece->found->usage) : 0;
         }
-        if (ledger->looked % LOOK_AT_ONCE == 0 && clock_ms() >= until)
+        if (ledger->looked % LEDGER_LOOKS_AT_ONCE_MAX == 0 && clock_ms() >= until)
             return true;
     }
     return ledger->found > 0 && add_found(ledger, until);
@@ -518,6 +518,7 @@ static struct block *block_of(struct ledger *ledger, struct piece *piece)
         bytes += usage_bytes(block->usage);
     }
     cache_value_init(&block->value, bytes, destroy);
+    block->value.hours = block->settled ? 1 : 0;
     return block;
 }
 
@@ -527,6 +528,7 @@ static void finish(struct ledger *ledger, struct piece *piece)
 
     add_rows(ledger, block->usage);
     complete(ledger, piece, block);
+    cache_missed(ledger->memory.cache);
     if (ledger->memory.cache && !piece->spoiled)
         cache_put(ledger->memory.cache, key_of(ledger, piece), &block->value, block->asked.clock);
     cache_value_release(&block->value);

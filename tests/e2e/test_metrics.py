@@ -171,7 +171,7 @@ def test_every_family_with_its_labels_is_there_from_the_beginning(start):
 
 def test_the_page_describes_every_family():
     page = (ROOT / "docs" / "operations.md").read_text()
-    rows = re.findall(r"^\| `((?:oscar_metrics|process)_\w+)` \| ([^|]*) \|", page, re.M)
+    rows = re.findall(r"^\| `((?:oscar_metrics|process)_\w+)` \|([^|]*)\|", page, re.M)
     assert {name: re.findall(r"`(\w+)`", labels) for name, labels in rows} == \
         {name: list(labels) for name, (_, labels) in FAMILIES.items()}
     values = {value for _, labels in FAMILIES.values() for values in labels.values() for value in values or ()}

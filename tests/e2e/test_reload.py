@@ -5,6 +5,7 @@ import random
 import re
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -234,6 +235,36 @@ def test_a_broken_file_leaves_the_last_good_settings(start, behind, logs, passwo
     assert OLD not in app.stderr() and "in-the-file" not in app.stderr()
     # Requests looked at it all the time: that is said once, too.
     assert app.stderr().count("a changed secret cannot be read") <= 1
+
+
+def figures(app):
+    return {name: float(value) for name, value in
+            re.findall(r"^oscar_metrics_settings_(\S+) (\S+)$", app.get("/-/metrics", auth=None).text, re.M)}
+
+
+def test_the_operator_sees_what_became_of_reloads(start, password):
+    app = start({"OSCAR_PASSWORD": None, "OSCAR_PASSWORD_FILE": password})
+
+    def seen():
+        now = figures(app)
+        assert 0 <= time.time() - now.pop("last_reload_timestamp_seconds") < PATIENCE
+        return list(now.values()), app.get("/-/ready").json()["settings"]
+
+    # successful, successes, failures
+    numbers, said = seen()
+    assert numbers == [1, 0, 0] and said["status"] == "ok" and expect.UTC_SECONDS.match(said["read"])
+    reload(app)
+    assert seen()[0] == [1, 1, 0]
+    password.unlink()
+    reload(app)
+    numbers, said = seen()
+    assert numbers == [0, 1, 1] and said["status"] == "stale"
+    assert said["reason"] == "OSCAR_PASSWORD_FILE: its file cannot be read"
+    password.write_text(OLD)
+    reload(app)
+    numbers, said = seen()
+    # The first request may have seen it before the signal came.
+    assert numbers in ([1, 2, 1], [1, 3, 1]) and said == {"status": "ok", "read": said["read"]}
 
 
 # ---- certificates ---------------------------------------------------------------------------------------------------

@@ -20,15 +20,18 @@ enum {
 
 /* ---- util ---- */
 enum {
-    JSON_DEPTH_MAX = 32,                 /* values in values: no JSON */
+    JSON_DEPTH_MAX = 32, /* values in values: no JSON */
+    /* Objects and lists: no JSON. Of the two bytes "{}" json-c makes 800. */
+    JSON_LISTS_MAX = 1024 * 1024,
     JSON_DISTINCT_LISTS_MAX = 16 * 1024, /* objects and lists, where members are compared: no JSON */
 };
 
 /* ---- model ---- */
 enum {
-    STATUS_NOTES_MAX = 8,         /* of one source: what comes after is counted, "and 3 more" */
-    STATUS_NOTE_MAX_BYTES = 1024, /* of one note: cut */
-    USAGE_STRINGS_MAX = 1 << 30,  /* distinct names in a relation: as when its memory is used up */
+    STATUS_NOTES_MAX = 8,               /* of one source: what comes after is counted, "and 3 more" */
+    STATUS_NOTE_MAX_BYTES = 1024,       /* of one note: cut */
+    STATUS_NOTES_MAX_BYTES = 16 * 1024, /* of all notes of one source: fits what is kept of them */
+    USAGE_STRINGS_MAX = 1 << 30,        /* distinct names in a relation: as when its memory is used up */
 };
 
 /* ---- net ---- */
@@ -37,6 +40,7 @@ enum {
 
     FETCH_CONNECT_MS = 5000,                   /* the backend is not reached */
     FETCH_HEADERS_MAX_BYTES = 256 * 1024,      /* of an answer, all in all: the fetch fails */
+    FETCH_HEADER_MAX_BYTES = 1024 * 1024,      /* of a header that is sent: the fetch fails */
     FETCH_BACKEND_MAX_BYTES = 1024,            /* of a backend's name among outages: it has none there */
     FETCH_RETRY_AFTER_MAX_SECONDS = 24 * 3600, /* more is this much */
     FETCH_KEPT_CONNECTIONS_MAX = 16,           /* of one worker: the oldest is closed */
@@ -56,8 +60,9 @@ enum {
     DEFINITION_MAX_BYTES = 1024 * 1024, /* the definition cannot be read: partial */
     DEFINITION_DEPTH_MAX = 64,          /* the same */
 
-    INVENTORY_FOLDER_FILES_MAX = 20000, /* files, and folders: the inventory is missing */
-    INVENTORY_FOLDER_STEP_MS = 5,       /* of reading: then others have their turn */
+    INVENTORY_FOLDER_FILES_MAX = 20000,             /* files, and folders: the inventory is missing */
+    INVENTORY_FOLDER_MAX_BYTES = 256 * 1024 * 1024, /* of all definitions: the inventory is missing */
+    INVENTORY_FOLDER_STEP_MS = 5,                   /* of reading: then others have their turn */
 
     /* a service made private is to be hidden within ten seconds: read again */
     INVENTORY_KUBE_SHARED_MS = 5000,
@@ -70,6 +75,7 @@ enum {
 
     KUBE_LIST_PAGE_ITEMS_MAX = 500,              /* asked for in a page: the next page */
     KUBE_LIST_PAGE_MAX_BYTES = 32 * 1024 * 1024, /* of a page: asked for again with fewer items */
+    KUBE_LIST_MAX_BYTES = 256 * 1024 * 1024,     /* of a list: missing */
     KUBE_LIST_ITEMS_MAX = 100000,                /* of a list: missing */
     KUBE_LIST_PAGES_MAX = 20000,                 /* of a list: missing */
     KUBE_LIST_CONTINUE_MAX_BYTES = 16 * 1024,    /* of what names the next page: missing */
@@ -227,12 +233,13 @@ enum {
     LOBBY_GUESTS_MAX = 1024,           /* connections that wait; when one more comes, the oldest is closed */
     LOBBY_PATIENCE_MS = 10 * 1000,     /* for a request to arrive: closed */
     LOBBY_LINGER_MS = 2 * 1000,        /* for a peer to take leave after its answer: closed */
-    LOBBY_LOOK_MAX_BYTES = 72 * 1024,  /* of a request's head; more is handed on as it is */
+    LOBBY_LOOK_MAX_BYTES = 72 * 1024,  /* of a request's head: closed. No nginx sends more than 64 KiB */
     LOBBY_RECEIVE_SECONDS = 2,         /* for the next bytes of a request: closed */
     LOBBY_SEND_SECONDS = 10,           /* for a peer to take bytes of its answer: closed */
     LOBBY_OUT_OF_DESCRIPTORS_MS = 100, /* before the next is accepted */
 
     RESPOND_HEAD_MAX_BYTES = 4096,           /* of an answer */
+    SERVE_ANSWER_DEADLINES = 2,              /* OSCAR_METRICS_DEADLINE, until an answer is written: cut */
     SERVE_RETRY_AFTER_SECONDS = 5,           /* that a client is told to wait for after 503 */
     SERVER_REMEMBERED_MS = 24 * 3600 * 1000, /* read again */
     CLI_QUERY_MAX_BYTES = 16 * 1024 * 1024,  /* the kernel allows less than a third of it as arguments */

@@ -116,7 +116,7 @@ const char *status_notes(const struct source_status *status)
 
     if (status->level == STATUS_OK)
         return NULL;
-    buf_init(&joined, 16 * 1024);
+    buf_init(&joined, STATUS_NOTES_MAX_BYTES);
     for (size_t i = 0; i < status->note_count && i < STATUS_NOTES_MAX; i++) {
         if (i > 0)
             buf_add_string(&joined, "; ");

@@ -175,7 +175,7 @@ static void add_header(struct fetch *fetch, const char *name, const char *value)
     struct buf line;
     struct curl_slist *headers;
 
-    buf_init(&line, 1024 * 1024);
+    buf_init(&line, FETCH_HEADER_MAX_BYTES);
     buf_add_string(&line, name);
     buf_add_string(&line, value);
     headers = line.full ? NULL : curl_slist_append(fetch->headers, line.data);

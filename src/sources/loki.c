@@ -49,7 +49,7 @@ void loki_ask(struct loki *loki, const char *url, struct buf *form, int64_t from
 
 void loki_give_up(struct loki *loki, const char *format, ...)
 {
-    char note[512];
+    char note[STATUS_NOTE_MAX_BYTES];
     va_list args;
 
     va_start(args, format);

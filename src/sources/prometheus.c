@@ -397,7 +397,7 @@ static void note_missing(struct kind *kind, const struct piece *missing, size_t 
 {
     struct buf words;
 
-    buf_init(&words, 1024);
+    buf_init(&words, STATUS_NOTE_MAX_BYTES);
     name_piece(kind->job, missing, &words);
     if (count > 1)
         buf_add_string(&words, ", and more");

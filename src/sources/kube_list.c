@@ -12,6 +12,10 @@
 #include "util/json.h"
 
 enum {
+    PATH_SIZE = 512 * 1024
+}; /* fits the longest token, and what an environment can hold, each byte escaped */
+
+enum {
     SMALLER = 8, /* a page that is too large is asked for again with so many times fewer items */
 };
 
@@ -124,7 +128,7 @@ static void ask(struct kube_list *list)
                                    .deadline = list->context->deadline};
     struct buf query;
 
-    buf_init(&query, KUBE_LIST_PATH_MAX_BYTES);
+    buf_init(&query, PATH_SIZE);
     form_add(&query, "limit", text_of(arena_format(arena, "%zu", list->limit)));
     if (list->request.selector)
         form_add(&query, "labelSelector", text_of(list->request.selector));

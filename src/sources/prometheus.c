@@ -18,6 +18,8 @@
 #include "util/arena.h"
 #include "util/buf.h"
 
+enum { FORM_SIZE = 4 * TEMPLATE_MAX_BYTES }; /* fits the longest query, each byte escaped */
+
 struct prometheus_job;
 struct kind;
 
@@ -197,7 +199,7 @@ static void send_query(struct prometheus_job *job, struct arena *arena, const ch
     };
     struct buf form;
 
-    buf_init(&form, PROMETHEUS_FORM_MAX_BYTES);
+    buf_init(&form, FORM_SIZE);
     form_add(&form, "query", text_of(promql));
     form_add(&form, "time", text_of(query_time(arena, time_ms)));
     fetch_start(job->context->fetcher,

@@ -46,6 +46,8 @@ enum {
     OUTAGE_BACKENDS_MAX = 16,  /* known at once: the one that failed the longest time ago goes */
     OUTAGE_WHY_MAX_BYTES = 64, /* of the reason: cut */
 
+    TRAFFIC_REASON_MAX_BYTES = 256, /* of why a backend failed last: cut */
+
     TRUST_STORES_MAX = 8, /* of certificates kept at once: the oldest goes */
 };
 
@@ -214,6 +216,9 @@ enum {
     LOBBY_RECEIVE_SECONDS = 2,         /* for the next bytes of a request: closed */
     LOBBY_SEND_SECONDS = 10,           /* for a peer to take bytes of its answer: closed */
     LOBBY_OUT_OF_DESCRIPTORS_MS = 100, /* before the next is accepted */
+
+    METRICS_MAX_BYTES = 512 * 1024, /* of /-/metrics, all series being some 60 KB: 500 */
+    ACCESS_LOG_ID_MAX_BYTES = 64,   /* of a request's id: one of our own in its place */
 
     SERVE_ANSWER_DEADLINES = 2,              /* OSCAR_METRICS_DEADLINE, until an answer is written: cut */
     SERVE_RETRY_AFTER_SECONDS = 5,           /* that a client is told to wait for after 503 */

@@ -17,6 +17,9 @@
 #include "util/text.h"
 #include "util/timestamp.h"
 
+/* A shorter key could be found by trying, by who knows an id and its pseudonym. */
+enum { PSEUDONYM_KEY_MIN_BYTES = 32 };
+
 /* A secret's file as it was when it was read. */
 struct origin {
     char *path; /* NULL: the value came from elsewhere */
@@ -247,22 +250,19 @@ static void read_one(struct reading *reading, enum setting setting)
 {
     const struct setting_row *row = &setting_rows[setting];
     struct settings *s = reading->settings;
+    bool skipped = reading->skip_login && (row->flags & SETTING_LOGIN);
     const char *value, *wrong;
 
-    if (reading->skip_login && (row->flags & SETTING_REQUIRED)) {
-        s->text[setting] = memory_copy("", 0);
-        return;
-    }
-    value = reading->lookup(reading->context, row->name);
+    value = skipped ? NULL : reading->lookup(reading->context, row->name);
     /* An empty variable is one that is not set, as it is for OSCAR's own. */
     s->given[setting] = value && value[0];
     value = s->given[setting] ? value : row->initial;
     s->text[setting] = memory_copy(value, strlen(value));
-    if (row->flags & SETTING_FROM_FILE)
+    if ((row->flags & SETTING_FROM_FILE) && !skipped)
         read_from_file(reading, setting);
     if (s->text[setting] == NULL)
         return;
-    if ((row->flags & SETTING_REQUIRED) && s->text[setting][0] == '\0') {
+    if ((row->flags & SETTING_REQUIRED) && !skipped && s->text[setting][0] == '\0') {
         fault(reading, row->name, "is required and not set");
         return;
     }
@@ -280,6 +280,10 @@ static void check_together(struct reading *reading)
 
     if (s->text[OSCAR_USERNAME] && strchr(s->text[OSCAR_USERNAME], ':'))
         fault(reading, "OSCAR_USERNAME", "holds a colon, which HTTP Basic cannot carry in a name");
+    if (s->number[OSCAR_METRICS_PSEUDONYMS] && s->text[OSCAR_METRICS_PSEUDONYM_KEY] &&
+        strlen(s->text[OSCAR_METRICS_PSEUDONYM_KEY]) < PSEUDONYM_KEY_MIN_BYTES)
+        fault(reading, "OSCAR_METRICS_PSEUDONYM_KEY",
+              "is required with OSCAR_METRICS_PSEUDONYMS, and wants 32 bytes or more");
     if (!s->given[LOKI_EXPOSED_QUERY] && s->number[EXPOSED_SERVICES_USE_SUBDOMAIN_ROUTE]) {
         static const char without_path[] = "{namespace=\"{{namespace}}\", app=\"{{app}}\"}";
 

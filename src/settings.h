@@ -17,6 +17,9 @@ enum setting {
     OIDC_ENABLE,
     OIDC_ISSUERS,
     OIDC_GROUPS,
+    OSCAR_METRICS_SCOPE,
+    OSCAR_METRICS_PSEUDONYMS,
+    OSCAR_METRICS_PSEUDONYM_KEY,
     PROMETHEUS_URL,
     PROMETHEUS_CPU_QUERY,
     PROMETHEUS_GPU_QUERY,
@@ -53,7 +56,6 @@ enum setting {
     OSCAR_METRICS_KUBE_CA_FILE,
     KUBERNETES_SERVICE_HOST,
     KUBERNETES_SERVICE_PORT,
-    OSCAR_METRICS_SCOPE,
     SETTING_COUNT
 };
 
@@ -66,8 +68,8 @@ typedef const char *settings_lookup(void *context, const char *name);
  * line each, without values of secrets. */
 struct settings *settings_read(settings_lookup *lookup, void *context, FILE *faults);
 
-/* The same without those that are required, which only let the admin in: they are not read, and empty. For
- * what runs where nobody logs in. */
+/* The same without those that matter only to who logs in: they are not read, and as if they were not set. For
+ * what runs where nobody does. */
 struct settings *settings_read_without_login(settings_lookup *lookup, void *context, FILE *faults);
 
 const char *settings_environment(void *context, const char *name); /* a settings_lookup: the environment */

@@ -13,7 +13,7 @@
 
 struct admission {
     pthread_mutex_t lock;
-    size_t free_slots, free_for_hours, queued;
+    size_t slots, free_slots, free_for_hours, queued;
     struct visit *queue;
 };
 
@@ -41,7 +41,7 @@ struct admission *admission_new(size_t slots)
 {
     struct admission *admission = memory_new(1, sizeof(*admission));
 
-    admission->free_slots = slots;
+    admission->slots = admission->free_slots = slots;
     admission->free_for_hours = admission_slots_for_hours(slots);
     pthread_mutex_init(&admission->lock, NULL);
     return admission;
@@ -116,4 +116,12 @@ struct visit *admission_take_gone(struct admission *admission)
         take_out(admission, visit);
     pthread_mutex_unlock(&admission->lock);
     return visit;
+}
+
+void admission_look(struct admission *admission, struct admission_view *out)
+{
+    pthread_mutex_lock(&admission->lock);
+    *out = (struct admission_view){admission->slots, admission->slots - admission->free_slots,
+                                   admission->queued};
+    pthread_mutex_unlock(&admission->lock);
 }

@@ -52,4 +52,11 @@ struct visit *admission_leave(struct admission *admission, bool hours) __attribu
 /* The first in the queue whose client went away, taken out of it; NULL: they are all there. */
 struct visit *admission_take_gone(struct admission *admission) __attribute__((warn_unused_result));
 
+/* Of one moment. */
+struct admission_view {
+    size_t slots, used, queued;
+};
+
+void admission_look(struct admission *admission, struct admission_view *out);
+
 #endif

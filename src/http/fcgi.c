@@ -73,7 +73,8 @@ struct exchange *fcgi_begin(int connection, bool nul)
         return NULL;
     }
     exchange->exchange.ops = &fcgi_ops;
-    exchange->exchange.began = clock_ms();
+    exchange->exchange.began_us = clock_us();
+    exchange->exchange.began = exchange->exchange.began_us / 1000;
     /* An authorizer's answer would let somebody in elsewhere. */
     exchange->exchange.invalid = nul || request->role != FCGI_RESPONDER;
     return &exchange->exchange;

@@ -7,7 +7,8 @@
 struct report;
 
 enum stage handle_healthy(struct request *request);
-enum stage handle_ready(struct request *request);
+enum stage handle_ready(struct request *request);   /* ready.c */
+enum stage handle_metrics(struct request *request); /* metrics.c */
 enum stage handle_report(struct request *request);
 enum stage handle_owners(struct request *request);
 

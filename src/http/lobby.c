@@ -29,6 +29,7 @@ struct guest {
 /* Guests with the same patience, the oldest first: its end comes first. */
 struct queue {
     struct guest *oldest, *newest;
+    size_t count;
     int64_t patience_ms;
 };
 
@@ -84,6 +85,7 @@ static int let_go(struct lobby *lobby, struct guest *guest)
     *(guest->older ? &guest->older->newer : &queue->oldest) = guest->newer;
     *(guest->newer ? &guest->newer->older : &queue->newest) = guest->older;
     epoll_ctl(lobby->epoll, EPOLL_CTL_DEL, fd, NULL);
+    queue->count--;
     lobby->guests--;
     free(guest);
     return fd;
@@ -109,6 +111,7 @@ static void take_in(struct lobby *lobby, struct queue *queue, int fd)
         .older = queue->newest, .queue = queue, .fd = fd, .until = clock_ms() + queue->patience_ms};
     *(queue->newest ? &queue->newest->newer : &queue->oldest) = guest;
     queue->newest = guest;
+    queue->count++;
     lobby->guests++;
     /* EPOLLOUT is there at once: whoever waits hears of a guest whose time it did not know of. */
     watch(lobby, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, guest);
@@ -250,6 +253,16 @@ struct arrival lobby_next(struct lobby *lobby)
     }
     pthread_mutex_unlock(&lobby->turn);
     return arrival;
+}
+
+size_t lobby_arriving(struct lobby *lobby)
+{
+    size_t count;
+
+    pthread_mutex_lock(&lobby->lists);
+    count = lobby->arriving.count;
+    pthread_mutex_unlock(&lobby->lists);
+    return count;
 }
 
 void lobby_leave(struct lobby *lobby, const struct arrival *served)

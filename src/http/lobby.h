@@ -25,6 +25,9 @@ struct arrival {
 /* The next one; the caller closes the connection or gives it to lobby_leave(). */
 struct arrival lobby_next(struct lobby *lobby);
 
+/* How many connections wait whose request has not arrived. Safe from any thread. */
+size_t lobby_arriving(struct lobby *lobby);
+
 /* Takes leave of a served connection without holding the worker up: closes it at once when nothing can be
  * lost by that, else when the peer is done or after a while. A peer that is still sending would not read its
  * answer, and over TCP closing at once can throw away what is on its way. */

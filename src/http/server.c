@@ -3,6 +3,7 @@
 
 #include "auth/oidc.h"
 #include "caps.h"
+#include "http/counters.h"
 #include "net/fetch.h"
 #include "settings.h"
 #include "sources/geoip.h"
@@ -13,6 +14,7 @@ void server_open(struct server *server, struct settings *settings, bool remember
 {
     server->settings = settings_store_new(settings_hold(settings), settings_environment, NULL);
     server->fetch = fetch_shared_new();
+    server->counters = counters_new();
     server->oidc = oidc_new(NULL);
     server->geoip = geoip_store_new(settings_text(settings, GEOIP_DATABASE));
     server->remembered =
@@ -28,6 +30,7 @@ void server_close(struct server *server)
     claims_free(server->claims);
     cache_free(server->remembered);
     oidc_free(server->oidc);
+    counters_free(server->counters);
     geoip_store_free(server->geoip);
     fetch_shared_free(server->fetch);
     settings_store_free(server->settings);

@@ -7,6 +7,7 @@
 
 struct cache;
 struct claims;
+struct counters;
 struct fetch_shared;
 struct geoip_store;
 struct oidc;
@@ -17,6 +18,7 @@ struct server {
     struct settings_store *settings;
     struct geoip_store *geoip;
     struct fetch_shared *fetch;
+    struct counters *counters;
     struct oidc *oidc;        /* providers, keys, tokens */
     struct cache *remembered; /* NULL: nothing is */
     struct claims *claims;    /* who reads what will be remembered; NULL: nothing will be */

@@ -280,6 +280,7 @@ static bool recall(struct ledger *ledger, struct piece *piece)
         return false;
     add_rows(ledger, block->usage);
     complete(ledger, piece, block);
+    cache_hit(ledger->memory.cache);
     cache_value_release(&block->value);
     return true;
 }
@@ -398,6 +399,7 @@ static void complete_found(struct ledger *ledger)
         if (!is_in_sum(piece))
             add_rows(ledger, piece->found->usage);
         complete(ledger, piece, piece->found);
+        cache_hit(ledger->memory.cache);
         cache_value_release(&piece->found->value);
         piece->found = NULL;
     }
@@ -519,6 +521,7 @@ static struct block *block_of(struct ledger *ledger, struct piece *piece)
         bytes += usage_bytes(block->usage);
     }
     cache_value_init(&block->value, bytes, destroy);
+    block->value.hours = block->settled ? 1 : 0;
     return block;
 }
 
@@ -528,6 +531,7 @@ static void finish(struct ledger *ledger, struct piece *piece)
 
     add_rows(ledger, block->usage);
     complete(ledger, piece, block);
+    cache_missed(ledger->memory.cache);
     if (ledger->memory.cache && !piece->spoiled)
         cache_put(ledger->memory.cache, key_of(ledger, piece), &block->value, block->asked.clock);
     cache_value_release(&block->value);

@@ -76,6 +76,7 @@ void logblock_keep(struct cache *cache, const struct logfile *file, enum logline
 {
     const struct key key = key_of(file, kind);
 
+    block->value.hours = block->hour_count;
     if (cache)
         cache_put(cache, key_text(&key), &block->value, block->born);
 }

@@ -350,6 +350,10 @@ static void plan_passes(struct logfiles *files)
         add_pass(now, (struct pass){.kind = PASS_ALL});
         return;
     }
+    if (fit == LOGBLOCK_NONE)
+        cache_missed(files->context->remembered);
+    else
+        cache_hit(files->context->remembered);
     if (fit == LOGBLOCK_UNCHANGED) {
         use_block(files, now->old);
         add_hour_passes(files, now->old);

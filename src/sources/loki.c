@@ -41,6 +41,7 @@ void loki_ask(struct loki *loki, const char *url, struct buf *form, int64_t from
     form_add(form, "end", text_of(number));
     fetch_start(loki->context->fetcher,
                 &(struct fetch_request){
+                    .backend = BACKEND_LOKI,
                     .url = url,
                     .access = &loki->access,
                     .body = buf_text(form),

@@ -203,7 +203,8 @@ static void send_query(struct prometheus_job *job, struct arena *arena, const ch
     form_add(&form, "query", text_of(promql));
     form_add(&form, "time", text_of(query_time(arena, time_ms)));
     fetch_start(job->context->fetcher,
-                &(struct fetch_request){.url = job->url,
+                &(struct fetch_request){.backend = BACKEND_PROMETHEUS,
+                                        .url = job->url,
                                         .access = &access,
                                         .body = buf_text(&form),
                                         .max_bytes = PROMETHEUS_ANSWER_MAX_BYTES,

@@ -16,11 +16,11 @@ import pytest
 
 from harness.app import BINARY, ROOT, environment
 from harness.client import PASSWORD, USER
+from harness.validators import VALIDATORS, read_yaml
 from harness.waiting import PATIENCE, wait_until
 
 KUBERNETES = ROOT / "deploy" / "kubernetes"
 WAYS_IN = ["ingress", "httproute-traefik", "httproute-nginx"]
-VALIDATORS = pathlib.Path(os.environ.get("VALIDATORS", ROOT / "build" / "validators")) / "bin"
 # Kinds that are not Kubernetes' own: no published schema is in the validator's package.
 WITHOUT_SCHEMA = {"HTTPRoute", "Middleware", "SnippetsFilter"}
 
@@ -39,10 +39,7 @@ def rendered(folder):
 
 def documents(folder):
     """Every object, as far as it matters here, read by the validators' own YAML."""
-    script = "import json, sys, yaml; print(json.dumps([d for d in yaml.safe_load_all(sys.stdin) if d]))"
-    result = subprocess.run([VALIDATORS / "python", "-c", script], input=rendered(folder), stdout=subprocess.PIPE,
-                            text=True, timeout=PATIENCE, check=True)
-    return json.loads(result.stdout)
+    return read_yaml(rendered(folder))
 
 
 @pytest.mark.parametrize("folder", ["base", "exposed-logs", *WAYS_IN])

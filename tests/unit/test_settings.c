@@ -96,6 +96,9 @@ static void a_value_that_does_not_parse_is_a_fault_that_names_it(void **state)
         {"OSCAR_PASSWORD_FILE=/nonexistent", "OSCAR_PASSWORD_FILE", __LINE__},
         {"LOKI_TOKEN_FILE=/nonexistent", "LOKI_TOKEN_FILE", __LINE__},
         {"LOKI_TOKEN_FILE=/", "LOKI_TOKEN_FILE", __LINE__},
+        {"OSCAR_METRICS_PSEUDONYMS=yes", "OSCAR_METRICS_PSEUDONYMS", __LINE__},
+        {"OSCAR_METRICS_PSEUDONYMS=true", "OSCAR_METRICS_PSEUDONYM_KEY", __LINE__},
+        {"OSCAR_METRICS_PSEUDONYM_KEY_FILE=/nonexistent", "OSCAR_METRICS_PSEUDONYM_KEY_FILE", __LINE__},
     };
 
     (void)state;
@@ -121,11 +124,42 @@ static void admins_without_a_name_or_a_password_are_faults(void **state)
     assert_null(settings_read(lookup, colon, NULL));
 }
 
+static void a_key_that_could_be_guessed_makes_no_pseudonyms(void **state)
+{
+    static const char *const short_key[] = {"OSCAR_USERNAME=oscar", "OSCAR_PASSWORD=x",
+                                            "OSCAR_METRICS_PSEUDONYMS=true",
+                                            "OSCAR_METRICS_PSEUDONYM_KEY=0123456789abcdef0123456789abcde",
+                                            NULL},
+                             *const long_enough[] = {
+                                 "OSCAR_USERNAME=oscar", "OSCAR_PASSWORD=x", "OSCAR_METRICS_PSEUDONYMS=true",
+                                 "OSCAR_METRICS_PSEUDONYM_KEY=0123456789abcdef0123456789abcdef", NULL};
+    char faults[1024] = "", printed[16384] = "";
+    FILE *out = fmemopen(faults, sizeof(faults), "w");
+    struct settings *s;
+
+    (void)state;
+    assert_null(settings_read(lookup, (void *)(uintptr_t)short_key, out));
+    fclose(out);
+    assert_true(strncmp(faults, "OSCAR_METRICS_PSEUDONYM_KEY: ", 29) == 0);
+    assert_null(strstr(faults, "0123456789"));
+    s = settings_read(lookup, (void *)(uintptr_t)long_enough, NULL);
+    assert_non_null(s);
+    assert_true(settings_flag(s, OSCAR_METRICS_PSEUDONYMS));
+    out = fmemopen(printed, sizeof(printed), "w");
+    settings_print(s, out);
+    fclose(out);
+    assert_non_null(strstr(printed, "OSCAR_METRICS_PSEUDONYM_KEY=********  # environment\n"));
+    assert_null(strstr(printed, "0123456789"));
+    settings_release(s);
+}
+
 static void without_a_login_neither_a_name_nor_a_password_is_read(void **state)
 {
     const char *none[] = {NULL},
                *some[] = {"OSCAR_USERNAME=os:car", "OSCAR_PASSWORD=x", "OSCAR_NAMESPACE=n", NULL},
-               *unreadable[] = {"OSCAR_PASSWORD_FILE=/nowhere", NULL}, *wrong[] = {"OIDC_ENABLE=x", NULL};
+               *unreadable[] = {"OSCAR_PASSWORD_FILE=/nowhere", "OSCAR_METRICS_PSEUDONYMS=true",
+                                "OSCAR_METRICS_PSEUDONYM_KEY_FILE=/nowhere", NULL},
+               *wrong[] = {"OIDC_ENABLE=x", NULL};
     const char *const *good[] = {none, some, unreadable};
 
     (void)state;
@@ -135,6 +169,7 @@ static void without_a_login_neither_a_name_nor_a_password_is_read(void **state)
         assert_non_null(s);
         assert_string_equal(settings_text(s, OSCAR_USERNAME), "");
         assert_string_equal(settings_text(s, OSCAR_PASSWORD), "");
+        assert_false(settings_flag(s, OSCAR_METRICS_PSEUDONYMS));
         assert_string_equal(settings_text(s, OSCAR_NAMESPACE), good[i] == some ? "n" : "oscar");
         settings_release(s);
     }
@@ -206,6 +241,7 @@ int main(void)
         cmocka_unit_test(with_subdomain_routes_the_exposed_query_has_no_filter_on_the_path),
         cmocka_unit_test(a_value_that_does_not_parse_is_a_fault_that_names_it),
         cmocka_unit_test(admins_without_a_name_or_a_password_are_faults),
+        cmocka_unit_test(a_key_that_could_be_guessed_makes_no_pseudonyms),
         cmocka_unit_test(without_a_login_neither_a_name_nor_a_password_is_read),
         cmocka_unit_test(a_secret_comes_from_its_file_and_again_when_that_changes),
         cmocka_unit_test(secrets_are_masked),

@@ -135,12 +135,21 @@ static enum stage limit_to_owner(struct request *request, struct report *report)
     return GO_ON;
 }
 
+/* Empty: users see each other's ids. */
+static struct text pseudonym_key(const struct settings *settings)
+{
+    bool wanted = settings_flag(settings, OSCAR_METRICS_PSEUDONYMS);
+
+    return text_of(wanted ? settings_text(settings, OSCAR_METRICS_PSEUDONYM_KEY) : NULL);
+}
+
 static enum stage limit_to_user(struct request *request, struct report *report)
 {
     const struct scope_rules rules = {
         .inventory = &report->inventory,
         .user = request->identity.user,
         .owned_only = text_is(text_of(settings_text(request->settings, OSCAR_METRICS_SCOPE)), "owned"),
+        .pseudonym_key = pseudonym_key(request->settings),
         .services_namespace = text_of(settings_text(request->settings, OSCAR_SERVICES_NAMESPACE)),
     };
     enum stage stage;

@@ -46,29 +46,52 @@ static void add_value(struct buf *line, const char *value)
     buf_add_string(line, length > LOG_VALUE_MAX_BYTES ? "...\"" : "\"");
 }
 
-void log_event(enum log_level level, const char *message, ...)
+static void begin(struct buf *line, enum log_level level, const char *message)
 {
     char now[TIMESTAMP_SIZE];
+
+    instant_format_seconds(instant_now(), now);
+    buf_init(line, LOG_LINE_MAX_BYTES);
+    buf_format(line, "time=%s level=%s msg=", now, level_names[level]);
+    add_value(line, message);
+}
+
+static void add_pair(struct buf *line, const char *key, const char *value)
+{
+    buf_format(line, " %s=", key);
+    add_value(line, value ? value : "");
+}
+
+static void end(struct buf *line)
+{
+    line->limit += 1; /* the line end always fits */
+    buf_add_char(line, '\n');
+    if (write(STDERR_FILENO, line->data, line->length) < 0) {
+        /* Standard error is gone: there is nowhere left to say so. */
+    }
+    buf_free(line);
+}
+
+void log_event(enum log_level level, const char *message, ...)
+{
     struct buf line;
     const char *key;
     va_list pairs;
 
-    instant_format_seconds(instant_now(), now);
-    buf_init(&line, LOG_LINE_MAX_BYTES);
-    buf_format(&line, "time=%s level=%s msg=", now, level_names[level]);
-    add_value(&line, message);
+    begin(&line, level, message);
     va_start(pairs, message);
-    while ((key = va_arg(pairs, const char *)) != NULL) {
-        const char *value = va_arg(pairs, const char *);
-
-        buf_format(&line, " %s=", key);
-        add_value(&line, value ? value : "");
-    }
+    while ((key = va_arg(pairs, const char *)) != NULL)
+        add_pair(&line, key, va_arg(pairs, const char *));
     va_end(pairs);
-    line.limit += 1; /* the line end always fits */
-    buf_add_char(&line, '\n');
-    if (write(STDERR_FILENO, line.data, line.length) < 0) {
-        /* Standard error is gone: there is nowhere left to say so. */
-    }
-    buf_free(&line);
+    end(&line);
+}
+
+void log_pairs(enum log_level level, const char *message, const struct log_pair *pairs, size_t count)
+{
+    struct buf line;
+
+    begin(&line, level, message);
+    for (size_t i = 0; i < count; i++)
+        add_pair(&line, pairs[i].key, pairs[i].value);
+    end(&line);
 }

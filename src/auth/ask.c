@@ -37,8 +37,11 @@ bool ask(const struct auth_context *context, const char *url, const char *token,
     if (deadline > context->deadline)
         deadline = context->deadline;
     fetch_start(context->fetcher,
-                &(struct fetch_request){
-                    .url = url, .access = &access, .max_bytes = ASK_MAX_BYTES, .deadline = deadline},
+                &(struct fetch_request){.backend = BACKEND_OIDC,
+                                        .url = url,
+                                        .access = &access,
+                                        .max_bytes = ASK_MAX_BYTES,
+                                        .deadline = deadline},
                 take_answer, &asked);
     while (!asked.done) {
         if (client_wait(context->fetcher, client, ASK_WAIT_MS))

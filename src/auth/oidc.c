@@ -81,6 +81,11 @@ void oidc_free(struct oidc *oidc)
     free(oidc);
 }
 
+void oidc_look(const struct oidc *oidc, struct cache_view *out)
+{
+    cache_look(oidc->tokens, out);
+}
+
 /* ---- results: each ends the visit ---- */
 
 static enum need refuse(struct visit *visit, const char *reason)
@@ -244,6 +249,7 @@ static enum need look(struct visit *visit)
     enum need need;
 
     if (known) {
+        cache_hit(visit->oidc->tokens); /* somebody else has asked meanwhile */
         need = judge(visit, known);
         cache_value_release(&known->value);
         return need;
@@ -406,6 +412,7 @@ static enum need get_user(struct visit *visit)
         if (answer.why)
             log_provider(visit->token.issuer, context->arena, "identity provider fails",
                          arena_format(context->arena, "userinfo: %s", answer.why));
+        cache_missed(visit->oidc->tokens);
         found = read_user(visit, &answer, discovery->kind);
         if (found->value.bytes <= OIDC_USER_MAX_BYTES)
             cache_put(visit->oidc->tokens, visit->digest, &found->value, clock_ms());
@@ -517,6 +524,8 @@ enum auth_result oidc_check(const struct auth_context *context, struct text bear
         visit.digest = digest_of(context->arena, bearer);
         known = find_remembered(&visit);
         if (known) {
+            if (!context->again)
+                cache_hit(visit.oidc->tokens);
             judge(&visit, known);
             cache_value_release(&known->value);
             return visit.result;

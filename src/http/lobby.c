@@ -29,6 +29,7 @@ struct guest {
 /* Guests with the same patience, the oldest first: its end comes first. */
 struct queue {
     struct guest *oldest, *newest;
+    size_t count;
     int64_t patience_ms;
 };
 
@@ -36,6 +37,7 @@ struct lobby {
     pthread_mutex_t turn;  /* who accepts and looks */
     pthread_mutex_t lists; /* the queues and the count */
     int epoll, stop, listening;
+    bool closing; /* the turn's */
     struct queue arriving, leaving;
     size_t guests;
     char look[LOBBY_LOOK_MAX_BYTES];
@@ -84,6 +86,7 @@ static int let_go(struct lobby *lobby, struct guest *guest)
     *(guest->older ? &guest->older->newer : &queue->oldest) = guest->newer;
     *(guest->newer ? &guest->newer->older : &queue->newest) = guest->older;
     epoll_ctl(lobby->epoll, EPOLL_CTL_DEL, fd, NULL);
+    queue->count--;
     lobby->guests--;
     free(guest);
     return fd;
@@ -109,13 +112,15 @@ static void take_in(struct lobby *lobby, struct queue *queue, int fd)
         .older = queue->newest, .queue = queue, .fd = fd, .until = clock_ms() + queue->patience_ms};
     *(queue->newest ? &queue->newest->newer : &queue->oldest) = guest;
     queue->newest = guest;
+    queue->count++;
     lobby->guests++;
     /* EPOLLOUT is there at once: whoever waits hears of a guest whose time it did not know of. */
     watch(lobby, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, guest);
     pthread_mutex_unlock(&lobby->lists);
 }
 
-/* What the bytes that wait on a connection say; RECORD_WRONG also when the peer is gone. */
+/* What the bytes that wait on a connection say; RECORD_WRONG also when the peer is gone, or they are more
+ * than anybody sends. */
 static enum record_verdict look_at(struct lobby *lobby, int fd, struct record_seen *seen)
 {
     ssize_t length = recv(fd, lobby->look, sizeof(lobby->look), MSG_PEEK | MSG_DONTWAIT);
@@ -126,10 +131,7 @@ static enum record_verdict look_at(struct lobby *lobby, int fd, struct record_se
     if (length == 0)
         return RECORD_WRONG;
     verdict = record_look((struct text){lobby->look, (size_t)length}, seen);
-    if (verdict != RECORD_MORE || (size_t)length < sizeof(lobby->look))
-        return verdict;
-    seen->large = true;
-    return seen->id != 0 ? RECORD_READY : RECORD_WRONG;
+    return verdict == RECORD_MORE && (size_t)length == sizeof(lobby->look) ? RECORD_WRONG : verdict;
 }
 
 static void set_timeout(int fd, int option, time_t seconds)
@@ -185,9 +187,10 @@ static struct arrival receive(struct lobby *lobby)
  * end gets no more than its share of this thread's time: what comes next is heard of as well. */
 static bool drain(struct lobby *lobby, int fd)
 {
+    enum { DRAIN_PIECE = 16 };
     ssize_t length = 1;
 
-    for (int reads = 0; length > 0 && reads < LOBBY_DRAIN_MAX_READS; reads++)
+    for (int reads = 0; length > 0 && reads < DRAIN_PIECE; reads++)
         length = recv(fd, lobby->look, sizeof(lobby->look), MSG_DONTWAIT);
     return length == 0 || (length < 0 && errno != EAGAIN && errno != EINTR);
 }
@@ -221,7 +224,8 @@ static int send_away(struct lobby *lobby)
 
     pthread_mutex_lock(&lobby->lists);
     for (size_t i = 0; i < 2; i++) {
-        while (queues[i]->oldest && queues[i]->oldest->until <= now)
+        /* Who is let go is the oldest no more, which the analyzer does not see. */
+        while (queues[i]->oldest && queues[i]->oldest->until <= now) // NOLINT(clang-analyzer-unix.Malloc)
             close_guest(lobby, queues[i]->oldest);
         if (queues[i]->oldest && (next < 0 || queues[i]->oldest->until - now < next))
             next = queues[i]->oldest->until - now;
@@ -230,21 +234,48 @@ static int send_away(struct lobby *lobby)
     return (int)next;
 }
 
+/* A connection that was accepted is lost to whoever serves the socket next: its request may be on its way. */
+static void begin_to_close(struct lobby *lobby)
+{
+    int64_t end = clock_ms() + LOBBY_CLOSING_MS;
+
+    lobby->closing = true;
+    epoll_ctl(lobby->epoll, EPOLL_CTL_DEL, lobby->stop, NULL);
+    epoll_ctl(lobby->epoll, EPOLL_CTL_DEL, lobby->listening, NULL);
+    pthread_mutex_lock(&lobby->lists);
+    for (struct guest *guest = lobby->arriving.oldest; guest; guest = guest->newer)
+        if (guest->until > end)
+            guest->until = end;
+    pthread_mutex_unlock(&lobby->lists);
+}
+
+/* Who sends others away may leave nobody to wait for. */
+static bool is_over(struct lobby *lobby)
+{
+    bool empty;
+
+    pthread_mutex_lock(&lobby->lists);
+    empty = lobby->arriving.oldest == NULL;
+    pthread_mutex_unlock(&lobby->lists);
+    return lobby->closing && empty;
+}
+
 struct arrival lobby_next(struct lobby *lobby)
 {
-    struct epoll_event event;
     struct arrival arrival = nobody;
-    bool open = true;
 
     pthread_mutex_lock(&lobby->turn);
-    while (open && arrival.connection < 0) {
-        /* One event at a time: what is left over stays the kernel's, also for the thread that comes next. */
-        int count = epoll_wait(lobby->epoll, &event, 1, send_away(lobby));
+    while (arrival.connection < 0) {
+        struct epoll_event event;
+        int patience = send_away(lobby);
 
-        if (count <= 0)
+        if (is_over(lobby))
+            break;
+        /* One event at a time: what is left over stays the kernel's, also for the thread that comes next. */
+        if (epoll_wait(lobby->epoll, &event, 1, patience) <= 0)
             continue;
         if (event.data.ptr == &lobby->stop)
-            open = false;
+            begin_to_close(lobby);
         else if (event.data.ptr == &lobby->listening)
             arrival = receive(lobby);
         else
@@ -252,6 +283,16 @@ struct arrival lobby_next(struct lobby *lobby)
     }
     pthread_mutex_unlock(&lobby->turn);
     return arrival;
+}
+
+size_t lobby_arriving(struct lobby *lobby)
+{
+    size_t count;
+
+    pthread_mutex_lock(&lobby->lists);
+    count = lobby->arriving.count;
+    pthread_mutex_unlock(&lobby->lists);
+    return count;
 }
 
 void lobby_leave(struct lobby *lobby, const struct arrival *served)
@@ -282,9 +323,9 @@ void lobby_free(struct lobby *lobby)
     if (lobby == NULL)
         return;
     while (lobby->arriving.oldest)
-        close_guest(lobby, lobby->arriving.oldest);
+        close_guest(lobby, lobby->arriving.oldest); // NOLINT(clang-analyzer-unix.Malloc): as in send_away()
     while (lobby->leaving.oldest)
-        close_guest(lobby, lobby->leaving.oldest);
+        close_guest(lobby, lobby->leaving.oldest); // NOLINT(clang-analyzer-unix.Malloc)
     close(lobby->epoll);
     close(lobby->stop);
     pthread_mutex_destroy(&lobby->turn);

@@ -114,14 +114,14 @@ enum record_verdict record_look(struct text bytes, struct record_seen *seen)
 {
     struct pairs pairs = {0};
     struct record record;
+    unsigned id = 0;
 
-    *seen = (struct record_seen){0};
     while (take_record(&bytes, &record)) {
-        if (!may_come(&record, seen->id))
+        if (!may_come(&record, id))
             return RECORD_WRONG;
         if (!record.whole)
             return RECORD_MORE;
-        seen->id = record.id;
+        id = record.id;
         if (record.type == TYPE_BEGIN) {
             pairs = (struct pairs){0}; /* those of a question are none of the request's */
             continue;
@@ -133,8 +133,7 @@ enum record_verdict record_look(struct text bytes, struct record_seen *seen)
             return RECORD_WRONG;
         if (record.type == TYPE_GET_VALUES)
             continue;
-        seen->nul = pairs.nul;
-        seen->whole = has_body_end(bytes);
+        *seen = (struct record_seen){pairs.nul, has_body_end(bytes)};
         return RECORD_READY;
     }
     return RECORD_MORE;

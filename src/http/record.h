@@ -14,12 +14,10 @@ enum record_verdict {
     RECORD_WRONG, /* no FastCGI, or what no web server sends: two requests at once, lengths that lie; close */
 };
 
-/* What is known of a request; of one that is not ready, no more than its number. */
+/* What is known of a request that is ready. */
 struct record_seen {
-    unsigned id; /* the request's number; 0: it has not begun */
-    bool nul;    /* a parameter holds a NUL, at which libfcgi would end it */
-    bool whole;  /* its body has ended too: the peer has nothing more to send */
-    bool large;  /* set by the lobby: its parameters do not end where looking does */
+    bool nul;   /* a parameter holds a NUL, at which libfcgi would end it */
+    bool whole; /* its body has ended too: the peer has nothing more to send */
 };
 
 /* More bytes never take a verdict back, and what is ready can be read to the end of its parameters without

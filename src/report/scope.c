@@ -288,8 +288,11 @@ struct scope scope_of_user(struct arena *arena, const struct scope_rules *rules)
 {
     const struct inventory *inventory = rules->inventory;
     bool *visible = ARENA_ARRAY(arena, inventory->count + 1, bool);
-    struct scope scope = {
-        .kind = SCOPE_USER, .inventory = inventory, .visible = visible, .owned_only = rules->owned_only};
+    struct scope scope = {.kind = SCOPE_USER,
+                          .inventory = inventory,
+                          .visible = visible,
+                          .pseudonyms = {rules->pseudonym_key, rules->user},
+                          .owned_only = rules->owned_only};
 
     for (size_t i = 0; i < inventory->count; i++)
         visible[i] = may_see(rules, &inventory->services[i]);
@@ -369,9 +372,9 @@ const struct hours_part *scope_hours(struct arena *arena, const struct scope *sc
                           .names = ARENA_ARRAY(arena, most, struct text)};
 
     if (scope->kind == SCOPE_USER) {
-        if (by_namespace)
+        if (scope->inventory && by_namespace)
             add_namespaces(arena, scope, service, &parts);
-        else
+        else if (scope->inventory)
             add_names(scope, service, &parts);
     } else if (scope->kind != SCOPE_NOTHING) {
         parts.names[0] = service;

@@ -145,6 +145,7 @@ static void finish(struct reading *reading)
     const char *fault = kube_list_fault(reading->list);
 
     reading->result = kube_draft_finish(reading->draft, reading->began, reading->read_at, fault);
+    cache_missed(remembered);
     if (remembered)
         cache_put(remembered, fault ? reading->fault_key : reading->key, &reading->result->value,
                   reading->began);
@@ -157,8 +158,11 @@ static enum job_state step_reading(struct reading *reading, int64_t *wake_at)
 
     if (reading->result)
         return JOB_DONE;
-    if (reading->list == NULL && (look(reading) || !begin(reading)))
+    if (reading->list == NULL && (look(reading) || !begin(reading))) {
+        if (reading->result)
+            cache_hit(reading->job->context->remembered);
         return reading->result ? JOB_DONE : JOB_WAITING;
+    }
     state = kube_list_step(reading->list, wake_at);
     if (state == JOB_DONE)
         finish(reading);

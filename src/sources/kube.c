@@ -160,7 +160,8 @@ static const char *send(struct kube_get *get)
                             kube->token_file, wrong);
     }
     fetch_start(kube->context->fetcher,
-                &(struct fetch_request){.url = arena_format(arena, "%s%s", kube->base, get->request.path),
+                &(struct fetch_request){.backend = BACKEND_KUBERNETES,
+                                        .url = arena_format(arena, "%s%s", kube->base, get->request.path),
                                         .access = &access,
                                         .max_bytes = get->request.max_bytes,
                                         .deadline = get->request.deadline,

@@ -28,11 +28,11 @@ def test_no_answer_is_wrong_while_programs_die_and_nginx_is_reloaded(stand):
     load = stand.begin("load", answers=ANSWERS)
     try:
         stand.wait_answered(load, ANSWERS // 6)
-        stand.programs.kill_some(stand.programs.pids[:1])
+        stand.kill(stand.programs.children()[:1])
         stand.wait_answered(load, ANSWERS // 3)
         stand.nginx.reload()
         stand.wait_answered(load, ANSWERS // 2)
-        stand.programs.kill_some(stand.programs.pids)
+        stand.kill(stand.programs.children())
         wait_until(lambda: not load.is_running(), "the end of the load")
         said = load.end()
     finally:
@@ -76,6 +76,6 @@ def test_a_request_whose_program_dies_is_answered_by_another(stand):
     asking.start()
     hold.wait_held(2)
     stand.world.prometheus.answers(right)
-    stand.programs.kill_some(stand.programs.pids)
+    stand.kill(stand.programs.children())
     asking.join()
     check(answers[0], wanted)

@@ -67,7 +67,7 @@ class Phase:
         self.stand, self.name, self.answers = stand, name, answers
         self.began = time.monotonic()
         self.seconds = seconds
-        self.memory = Memory(lambda: stand.programs.pids)
+        self.memory = Memory(stand.programs.children)
         self.checker = Checker(stand.nginx, stand.mix)
         self.load = stand.begin(name.replace(" ", "-"), answers=answers, seconds=seconds)
         self.kills = self.killed = self.reloaded = 0
@@ -84,9 +84,9 @@ class Phase:
 
     def kill(self, all_at_once=False):
         """One program after the other, or all."""
-        pids = self.stand.programs.pids
+        pids = self.stand.programs.children()
         chosen = pids if all_at_once else [pids[self.kills % len(pids)]]
-        self.stand.programs.kill_some(chosen)
+        self.stand.kill(chosen)
         self.killed += len(chosen)
         self.kills += 1
 

@@ -8,9 +8,9 @@ import subprocess
 
 from world import World
 
-from harness.multiwatch import Multiwatch  # noqa: E402 (world.py knows where)
-from harness.nginx import Nginx  # noqa: E402
+from harness.nginx import Nginx  # noqa: E402 (world.py knows where)
 from harness.waiting import PATIENCE, wait_until  # noqa: E402
+from harness.watched import Watched  # noqa: E402
 
 THREADS, CONNECTIONS = 2, 64
 
@@ -131,8 +131,9 @@ class Stand:
             self.world = self._part(World(self.folder, users, requests), "close")
             self.mix = self.world.mix()
             write_mix(self.folder / "mix.lua", self.mix)
-            self.programs = self._part(Multiwatch(self.folder / "app", {**self.world.settings, **(settings or {})},
-                                                  programs), "stop")
+            self.programs = self._part(Watched(self.folder, {**self.world.settings, **(settings or {})}, programs),
+                                       "stop")
+            wait_until(self.programs.is_answering, "the program to be ready")
             address = f"127.0.0.1:{free_port()}"
             self.url = "http://" + address
             self.nginx = self._part(Nginx(self.folder / "nginx", self.programs.address, listen=address, http=LOG,
@@ -161,6 +162,12 @@ class Stand:
                 faults.append(fault)
         if faults:
             raise faults[0]
+
+    def kill(self, pids):
+        """SIGKILL for these programs; returns when others are in their place. Those that run now."""
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        return self.programs.wait_complete(without=pids)
 
     # Load.
 

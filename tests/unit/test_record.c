@@ -140,21 +140,6 @@ static void what_may_still_become_a_request_is_waited_for(void **state)
     }
 }
 
-static void the_number_of_a_request_is_seen(void **state)
-{
-    const struct piece begun[] = {PIECE("\1\1\1\2\0\10\0\0\0\1\0\0\0\0\0\0")},
-                       question[] = {PIECE(get_values)};
-    const struct piece ready[] = {PIECE(begin), PIECE(params), PIECE(params_end)};
-
-    (void)state;
-    assert_int_equal(look(begun, 1, 0), RECORD_MORE);
-    assert_int_equal(seen.id, 258);
-    assert_int_equal(look(question, 1, 0), RECORD_MORE);
-    assert_int_equal(seen.id, 0);
-    assert_int_equal(look(ready, 3, 0), RECORD_READY);
-    assert_int_equal(seen.id, 1);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -162,7 +147,6 @@ int main(void)
         cmocka_unit_test(a_nul_in_a_parameter_is_seen_wherever_records_are_cut),
         cmocka_unit_test(what_no_web_server_sends_is_wrong),
         cmocka_unit_test(what_may_still_become_a_request_is_waited_for),
-        cmocka_unit_test(the_number_of_a_request_is_seen),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

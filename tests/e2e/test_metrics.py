@@ -469,7 +469,7 @@ def test_no_answer_before_the_deadline(start, fake, hold):
     seen = scrape(app)
     outcomes = seen.some(ENDED, "backend", "outcome")
     # What had no answer for half of the time is cancelled, and asked for in pieces, which end with the deadline.
-    assert sum(outcomes.values()) == len(fake.asked)
+    wait_until(lambda: sum(outcomes.values()) == len(fake.asked), "as many to have been asked")
     assert outcomes["prometheus", "timeout"] >= 1 and set(outcomes) <= {("prometheus", "timeout"),
                                                                         ("prometheus", "cancelled")}
     assert seen.all(UP, "backend") == {"prometheus": 0}

@@ -21,7 +21,9 @@ enum {
 
 /* ---- util ---- */
 enum {
-    JSON_DEPTH_MAX = 32,                 /* values in values: no JSON */
+    JSON_DEPTH_MAX = 32, /* values in values: no JSON */
+    /* Objects and lists: no JSON. Of the two bytes "{}" json-c makes 800. */
+    JSON_LISTS_MAX = 1024 * 1024,
     JSON_DISTINCT_LISTS_MAX = 16 * 1024, /* objects and lists, where members are compared: no JSON */
 };
 
@@ -29,7 +31,6 @@ enum {
 enum {
     STATUS_NOTES_MAX = 8,         /* of one source: what comes after is counted, "and 3 more" */
     STATUS_NOTE_MAX_BYTES = 1024, /* of one note: cut */
-    USAGE_STRINGS_MAX = 1 << 30,  /* distinct names in a relation: as when its memory is used up */
 };
 
 /* ---- net ---- */
@@ -38,11 +39,10 @@ enum {
 
     FETCH_CONNECT_MS = 5000,                   /* the backend is not reached */
     FETCH_HEADERS_MAX_BYTES = 256 * 1024,      /* of an answer, all in all: the fetch fails */
-    FETCH_BACKEND_MAX_BYTES = 1024,            /* of a backend's name among outages: it has none there */
+    FETCH_HEADER_MAX_BYTES = 1024 * 1024,      /* of a header that is sent: the fetch fails */
     FETCH_RETRY_AFTER_MAX_SECONDS = 24 * 3600, /* more is this much */
     FETCH_TRUST_MAX_BYTES = 8 * 1024,          /* of a CA file's path, and its state: the fetch fails */
     FETCH_KEPT_CONNECTIONS_MAX = 16,           /* of one worker: the oldest is closed */
-    FETCH_CA_CACHE_SECONDS = 600, /* where certificates are not shared: their file is read again */
 
     OUTAGE_MS = 3000,          /* that a backend is not tried again */
     OUTAGE_BACKENDS_MAX = 16,  /* known at once: the one that failed the longest time ago goes */
@@ -55,13 +55,15 @@ enum {
 
 /* ---- sources: where services come from ---- */
 enum {
+    NOTE_WORDS_MAX_BYTES = 200,      /* of a backend's words in a note: cut */
     INVENTORY_SHOWN_MAX_BYTES = 120, /* of a stranger's name in a note: cut */
 
     DEFINITION_MAX_BYTES = 1024 * 1024, /* the definition cannot be read: partial */
     DEFINITION_DEPTH_MAX = 64,          /* the same */
 
-    INVENTORY_FOLDER_FILES_MAX = 20000, /* files, and folders: the inventory is missing */
-    INVENTORY_FOLDER_STEP_MS = 5,       /* of reading: then others have their turn */
+    INVENTORY_FOLDER_FILES_MAX = 20000,             /* files, and folders: the inventory is missing */
+    INVENTORY_FOLDER_MAX_BYTES = 256 * 1024 * 1024, /* of all definitions: the inventory is missing */
+    INVENTORY_FOLDER_STEP_MS = 5,                   /* of reading: then others have their turn */
 
     /* a service made private is to be hidden within ten seconds: read again */
     INVENTORY_KUBE_SHARED_MS = 5000,
@@ -74,10 +76,10 @@ enum {
 
     KUBE_LIST_PAGE_ITEMS_MAX = 500,              /* asked for in a page: the next page */
     KUBE_LIST_PAGE_MAX_BYTES = 32 * 1024 * 1024, /* of a page: asked for again with fewer items */
+    KUBE_LIST_MAX_BYTES = 256 * 1024 * 1024,     /* of a list: missing */
     KUBE_LIST_ITEMS_MAX = 100000,                /* of a list: missing */
     KUBE_LIST_PAGES_MAX = 20000,                 /* of a list: missing */
     KUBE_LIST_CONTINUE_MAX_BYTES = 16 * 1024,    /* of what names the next page: missing */
-    KUBE_LIST_PATH_MAX_BYTES = 64 * 1024,        /* of a page's path: fits */
     KUBE_LIST_RESTARTS_MAX = 3,                  /* from the first page, after one expired: missing */
     KUBE_LIST_RETRIES_MAX = 3,                   /* of what passes: missing */
     KUBE_LIST_RETRY_MS = 300,                    /* before that, where the server names no pause */
@@ -95,8 +97,7 @@ enum {
 
     /* queries of one kind; with both kinds still below the 20 that it runs at a time */
     PROMETHEUS_AT_ONCE_MAX = 8,
-    PROMETHEUS_ANSWER_MAX_BYTES = 4 * 1024 * 1024,      /* the value is missing */
-    PROMETHEUS_FORM_MAX_BYTES = 4 * TEMPLATE_MAX_BYTES, /* of what is sent: fits the longest query */
+    PROMETHEUS_ANSWER_MAX_BYTES = 4 * 1024 * 1024, /* the value is missing */
     /* of services in one query, before they are escaped: another query */
     PROMETHEUS_NAMES_MAX_BYTES = 16 * 1024,
     /* of one kind; each query has one: the value is missing */
@@ -107,8 +108,7 @@ enum {
      * samples at least, and is the less exact the fewer there are. Of a shorter piece the value is missing.
      */
     PROMETHEUS_PIECE_MIN_MS = 10 * 60 * 1000,
-    PROMETHEUS_WORDS_MAX_BYTES = 200, /* of a refusal or a warning, in a note: cut */
-    PROMETHEUS_SHOWN_MAX_BYTES = 64,  /* of a name, in a note: cut */
+    PROMETHEUS_SHOWN_MAX_BYTES = 64, /* of a name, in a note: cut */
 
     ADDITIVE_DEPTH_MAX = 32, /* of a template's brackets: not cut into pieces */
 };
@@ -118,39 +118,31 @@ enum {
     LOKI_LIMIT = 5000,              /* entries of an answer, Loki's own default: asked again in parts */
     LOKI_WINDOW_MAX_HOURS = 7 * 24, /* of a window: another one; side by side they are faster */
     LOKI_ANSWER_MAX_BYTES = 16 * 1024 * 1024,       /* asked again in parts */
-    LOKI_FORM_MAX_BYTES = 256 * 1024,               /* of what is sent: fits the longest query */
     LOKI_WINDOW_ROWS_MAX_BYTES = 256 * 1024 * 1024, /* that one answer counts in */
     LOKI_FAILURES_MAX = 3,                          /* in a row: partial */
     LOKI_REFUSED_MAX = 3,                           /* connections in a row: partial */
-    LOKI_PAUSE_MS = 100,               /* after a failure; doubled each time, with a part of chance */
-    LOKI_PAUSE_MAX_MS = 5000,          /* not more */
-    LOKI_LOOK_MS = 20,                 /* between two looks at what others have read */
-    LOKI_STEP_MS = 5,                  /* of adding up: then others have their turn */
-    LOKI_PATIENCE_MS = 15000,          /* for one answer: asked again with less */
-    LOKI_PATIENCE_SHARE = 3,           /* nor more than a third of the time that is left */
-    LOKI_NAME_MAX_BYTES = 1024 * 1024, /* of what is remembered under it: not remembered */
-    LOKI_LESSONS_MS = 3600 * 1000,     /* that the server's own limits are remembered */
-    LOKI_WORDS_MAX_BYTES = 200,        /* of a refusal or a warning, in a note: cut */
+    LOKI_PAUSE_MS = 100,           /* after a failure; doubled each time, with a part of chance */
+    LOKI_PAUSE_MAX_MS = 5000,      /* not more */
+    LOKI_LOOK_MS = 20,             /* between two looks at what others have read */
+    LOKI_STEP_MS = 5,              /* of adding up: then others have their turn */
+    LOKI_PATIENCE_MS = 15000,      /* for one answer: asked again with less */
+    LOKI_PATIENCE_SHARE = 3,       /* nor more than a third of the time that is left */
+    LOKI_LESSONS_MS = 3600 * 1000, /* that the server's own limits are remembered */
 
-    LOKI_HINTS_SEGMENT_MAX_HOURS = 720,          /* of hints in one question: another question */
-    LOKI_INDEX_FORM_MAX_BYTES = 4 * 1024 * 1024, /* of what is sent for hints: fits the longest query */
-    LOKI_INDEX_PATIENCE_MS = 5000,               /* for hints: read without them */
-    LOKI_HINTS_MS = 15 * 60 * 1000,              /* that hints are remembered */
-    LOKI_DATES_MAX = 14,            /* questions where the data begins, some 400 days: not noted */
-    LOKI_DATED_MS = 10 * 60 * 1000, /* that it is remembered where the data begins */
+    LOKI_HINTS_SEGMENT_MAX_HOURS = 720, /* of hints in one question: another question */
+    LOKI_INDEX_PATIENCE_MS = 5000,      /* for hints: read without them */
+    LOKI_HINTS_MS = 15 * 60 * 1000,     /* that hints are remembered */
+    LOKI_DATES_MAX = 14,                /* questions where the data begins, some 400 days: not noted */
+    LOKI_DATED_MS = 10 * 60 * 1000,     /* that it is remembered where the data begins */
 
-    LEDGER_TOGETHER_MS = 5000,           /* that a piece is shared which may still get lines */
-    LEDGER_LOOKS_AT_ONCE_MAX = 16,       /* pieces, before the clock is looked at */
-    LEDGER_NAME_MAX_BYTES = 1024 * 1024, /* of what is remembered under it: not remembered */
+    LEDGER_TOGETHER_MS = 5000, /* that a piece is shared which may still get lines */
 };
 
 /* ---- sources: requests from pods' logs ---- */
 enum {
-    PODLOGS_STREAMS_MAX = 8,      /* logs read at once: the others afterwards */
-    PODLOGS_STAMP_MAX_BYTES = 40, /* of the API's time and the blank: the line does not count */
-    PODLOGS_PROBE_MAX_BYTES = 4 * PODLOGS_STAMP_MAX_BYTES, /* of a log's first line, for its time */
-    PODLOGS_REFUSAL_MAX_BYTES = 64 * 1024,                 /* of a refusal: its words are not read */
-    PODLOGS_PATH_MAX_BYTES = 4096,                         /* of a log's path */
+    PODLOGS_STREAMS_MAX = 8,               /* logs read at once: the others afterwards */
+    PODLOGS_PROBE_MAX_BYTES = 160,         /* of a log's first line, for its time */
+    PODLOGS_REFUSAL_MAX_BYTES = 64 * 1024, /* of a refusal: its words are not read */
 };
 
 /* ---- sources: requests from log files ---- */
@@ -158,22 +150,17 @@ enum {
     /* of a line, its end not counted: partial where it might have counted */
     LINEBUF_LINE_MAX_BYTES = 64 * 1024,
 
-    LOGLINE_TIME_MAX_BYTES = 64,      /* of a time: the line does not count */
-    LOGLINE_BRACKET_MAX_BYTES = 64,   /* of a time in brackets: the same */
     LOGLINE_NAME_MAX_BYTES = 253,     /* of a service, as in DNS: the line does not count */
     LOGLINE_NAMESPACE_MAX_BYTES = 63, /* of a namespace, as in DNS: the same */
     LOGLINE_CLIENT_MAX_BYTES = 64,    /* of a client's address: no country */
 
-    LOGSET_FILES_MAX = 4096,        /* that globs name: partial */
-    LOGSET_ROUNDS_MAX = 8,          /* of looking, while files are renamed: partial */
-    LOGSET_OPENED_AT_ONCE_MAX = 64, /* files: then others have their turn */
-    LOGSET_PROBLEMS_MAX = 64,       /* files that cannot be opened, named: the rest is counted */
+    LOGSET_FILES_MAX = 4096,  /* that globs name: partial */
+    LOGSET_ROUNDS_MAX = 8,    /* of looking, while files are renamed: partial */
+    LOGSET_PROBLEMS_MAX = 64, /* files that cannot be opened, named: the rest is counted */
 
-    LOGFILES_STEP_MS = 5,                  /* of reading: then others have their turn */
-    LOGFILES_STEP_MAX_BYTES = 1024 * 1024, /* before the clock is looked at */
-    LOGFILES_PASSES_MAX = 4,               /* of one report over the files */
-    LOGFILES_BLOCK_SHARE = 4,              /* the part of the memory that one file may take: not remembered */
-    LOGBLOCK_HOURS_MAX = 100 * 1000,       /* of one file: not remembered */
+    LOGFILES_STEP_MS = 5,            /* of reading: then others have their turn */
+    LOGFILES_BLOCK_SHARE = 4,        /* the part of the memory that one file may take: not remembered */
+    LOGBLOCK_HOURS_MAX = 100 * 1000, /* of one file: not remembered */
 
     GEOIP_FILE_MAX_BYTES = 1024 * 1024 * 1024, /* countries are missing */
     GEOIP_FAULT_MAX_BYTES = 160,               /* of the reason: cut */
@@ -194,12 +181,9 @@ enum {
 
     DISCOVERY_URL_MAX_BYTES = 4 * 1024, /* 503 */
 
-    JWKS_KEYS_MAX = 64,                            /* of a provider: the rest is left out */
-    JWKS_RSA_MAX_BITS = 4096,                      /* the key is left out */
-    JWKS_NUMBER_MAX_BYTES = JWKS_RSA_MAX_BITS / 8, /* the same */
-    JWKS_EXPONENT_MAX_BITS = 64,                   /* the same; a larger one only costs time */
-    JWKS_COORDINATE_MAX_BYTES = 66,                /* the same; of P-521 */
-    JWKS_PEM_MAX_BYTES = 4096,                     /* the same */
+    JWKS_KEYS_MAX = 64,          /* of a provider: the rest is left out */
+    JWKS_RSA_MAX_BITS = 4096,    /* the key is left out */
+    JWKS_EXPONENT_MAX_BITS = 64, /* the same; a larger one only costs time */
 
     /* of remembered tokens: what was asked for the longest time ago goes */
     OIDC_TOKENS_MAX_BYTES = 4 * 1024 * 1024,
@@ -216,7 +200,6 @@ enum {
 /* ---- report ---- */
 enum {
     GATHER_WAIT_MS = 1000,                       /* for sources, at a stretch; then all have a turn */
-    HOSTS_UPSTREAM_MAX_BYTES = 320,              /* of a namespace, a service's name, and what joins them */
     RENDER_ANSWER_MAX_BYTES = 512 * 1024 * 1024, /* 500 */
 };
 
@@ -232,7 +215,7 @@ enum {
     LOBBY_PATIENCE_MS = 10 * 1000,     /* for a request to arrive: closed */
     LOBBY_LINGER_MS = 2 * 1000,        /* for a peer to take leave after its answer: closed */
     LOBBY_CLOSING_MS = 1000,           /* at the end, for the requests of who was let in: closed */
-    LOBBY_LOOK_MAX_BYTES = 72 * 1024,  /* of a request's head; more is handed on as it is */
+    LOBBY_LOOK_MAX_BYTES = 72 * 1024,  /* of a request's head: closed. No nginx sends more than 64 KiB */
     LOBBY_RECEIVE_SECONDS = 2,         /* for the next bytes of a request: closed */
     LOBBY_SEND_SECONDS = 10,           /* for a peer to take bytes of its answer: closed */
     LOBBY_OUT_OF_DESCRIPTORS_MS = 100, /* before the next is accepted */
@@ -240,10 +223,9 @@ enum {
     METRICS_MAX_BYTES = 512 * 1024, /* of /-/metrics, all series being some 60 KB: 500 */
     ACCESS_LOG_ID_MAX_BYTES = 64,   /* of a request's id: one of our own in its place */
 
-    RESPOND_HEAD_MAX_BYTES = 4096,           /* of an answer */
+    SERVE_ANSWER_DEADLINES = 2,              /* OSCAR_METRICS_DEADLINE, until an answer is written: cut */
     SERVE_RETRY_AFTER_SECONDS = 5,           /* that a client is told to wait for after 503 */
     SERVER_REMEMBERED_MS = 24 * 3600 * 1000, /* read again */
-    CLI_QUERY_MAX_BYTES = 16 * 1024 * 1024,  /* the kernel allows less than a third of it as arguments */
 };
 
 #endif

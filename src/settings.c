@@ -181,6 +181,21 @@ static const char *check(const struct setting_row *row, const char *value, int64
     return "has no type";
 }
 
+/* Ends what was read of a secret's file before its line end. NULL, or why it is no secret. */
+static const char *refuse_secret(char *data, ssize_t length, ssize_t got)
+{
+    if (got < 0)
+        return "its file cannot be read";
+    if (length > SETTINGS_SECRET_MAX_BYTES)
+        return "its file is larger than 64 KiB";
+    if (length > 0 && data[length - 1] == '\n')
+        length--;
+    if (length > 0 && data[length - 1] == '\r')
+        length--;
+    data[length] = '\0';
+    return length == 0 || strlen(data) != (size_t)length ? "its file is empty or holds a NUL" : NULL;
+}
+
 /* Reads a secret's file: the whole of it but one line end. NULL: *why says the reason. */
 static char *read_secret(struct origin *origin, const char **why)
 {
@@ -193,18 +208,13 @@ static char *read_secret(struct origin *origin, const char **why)
         return NULL;
     if (fstat(fd, &origin->seen) != 0 || !S_ISREG(origin->seen.st_mode))
         goto out;
-    data = memory_new(SETTINGS_SECRET_MAX_BYTES + 1, 1);
-    while (length < SETTINGS_SECRET_MAX_BYTES &&
-           (got = read(fd, data + length, (size_t)(SETTINGS_SECRET_MAX_BYTES - length))) > 0)
+    data = memory_new(SETTINGS_SECRET_MAX_BYTES + 2, 1);
+    while (length <= SETTINGS_SECRET_MAX_BYTES &&
+           (got = read(fd, data + length, (size_t)(SETTINGS_SECRET_MAX_BYTES + 1 - length))) > 0)
         length += got;
-    if (length > 0 && data[length - 1] == '\n')
-        length--;
-    if (length > 0 && data[length - 1] == '\r')
-        length--;
-    data[length] = '\0';
-    if (got < 0 || length == 0 || strlen(data) != (size_t)length) {
-        *why = got < 0 ? "its file cannot be read" : "its file is empty or holds a NUL";
-        explicit_bzero(data, SETTINGS_SECRET_MAX_BYTES);
+    *why = refuse_secret(data, length, got);
+    if (*why) {
+        explicit_bzero(data, SETTINGS_SECRET_MAX_BYTES + 2);
         free(data);
         data = NULL;
     }

@@ -16,6 +16,8 @@
 #include "util/json.h"
 #include "util/memory.h"
 
+enum { NUMBER_SIZE = JWKS_RSA_MAX_BITS / 8, COORDINATE_SIZE = 66, PEM_SIZE = 4096 };
+
 static const char bad_rsa[] = "an RSA key is not of 2048 to 4096 bits, or broken";
 static const char bad_point[] = "an EC key is not on its curve, or broken";
 
@@ -48,7 +50,7 @@ static BIGNUM *read_number(struct json_object *key, const char *name)
     struct buf bytes;
     BIGNUM *number = NULL;
 
-    buf_init(&bytes, JWKS_NUMBER_MAX_BYTES);
+    buf_init(&bytes, NUMBER_SIZE);
     if (read_bytes(key, name, &bytes))
         number = BN_bin2bn((const unsigned char *)bytes.data, (int)bytes.length, NULL);
     buf_free(&bytes);
@@ -100,7 +102,7 @@ static const char *read_ec(struct json_object *json, const struct curve *curve, 
     OSSL_PARAM_BLD *builder = OSSL_PARAM_BLD_new();
     struct buf point;
 
-    buf_init(&point, 1 + 2 * JWKS_COORDINATE_MAX_BYTES);
+    buf_init(&point, 1 + 2 * COORDINATE_SIZE);
     if (builder && read_point(json, curve, &point) &&
         OSSL_PARAM_BLD_push_utf8_string(builder, OSSL_PKEY_PARAM_GROUP_NAME, curve->openssl, 0) == 1 &&
         OSSL_PARAM_BLD_push_octet_string(builder, OSSL_PKEY_PARAM_PUB_KEY, point.data, point.length) == 1)
@@ -127,7 +129,7 @@ static char *write_pem(EVP_PKEY *key)
 
     if (bio && PEM_write_bio_PUBKEY(bio, key) == 1) {
         length = BIO_get_mem_data(bio, &bytes);
-        if (length > 0 && length <= JWKS_PEM_MAX_BYTES)
+        if (length > 0 && length <= PEM_SIZE)
             pem = memory_copy(bytes, (size_t)length);
     }
     BIO_free(bio);

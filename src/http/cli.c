@@ -20,6 +20,8 @@
 #include "util/arena.h"
 #include "util/buf.h"
 
+enum { QUERY_SIZE = 16 * 1024 * 1024 }; /* the kernel allows less than a third of it as arguments */
+
 enum { EXIT_USAGE = 2, EXIT_INCOMPLETE = 3 };
 enum { METER_MS = 500 };
 
@@ -152,7 +154,7 @@ static const char *query_of(struct arena *arena, const struct arguments *argumen
     const char *query;
     struct buf buf;
 
-    buf_init(&buf, CLI_QUERY_MAX_BYTES);
+    buf_init(&buf, QUERY_SIZE);
     for (size_t i = 0; i < OPTION_COUNT; i++) {
         if (query_names[i] == NULL || arguments->value[i] == NULL)
             continue;

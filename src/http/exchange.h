@@ -25,6 +25,8 @@ struct exchange {
     const struct exchange_ops *ops;
     int64_t began;    /* when it came: clock_ms() */
     int64_t began_us; /* the same moment: clock_us() */
+    int64_t until;    /* clock_ms(): writing its answer ends then, done or not; 0: never */
+    bool hours;       /* once it was found that it has to wait: the report asks for hours */
     bool passed_gate; /* serve()'s: its credentials were judged, and the rest is to be served again */
     bool invalid;     /* what was sent cannot be served: a NUL in a parameter, a role that is not ours */
     struct settings

@@ -242,6 +242,18 @@ static enum stage respond_report(struct request *request, const struct report *r
     return ANSWERED;
 }
 
+bool report_asks_hours(const struct request *request)
+{
+    const struct query_rules rules = {request->now,
+                                      settings_number(request->settings, OSCAR_METRICS_MAX_RANGE)};
+    struct report report = {.question.kind = request->route->kind};
+
+    return query_parse(request->arena, request_parameter(request, "QUERY_STRING"), &rules,
+                       &report.question) == NULL &&
+           gather_needs(&report) >> SOURCE_HOURS & 1 &&
+           !text_is(text_of(settings_text(request->settings, PROMETHEUS_URL)), "none");
+}
+
 enum stage gather_report(struct request *request, struct report *report)
 {
     /* In the order in which the contract wants things checked. */

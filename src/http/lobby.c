@@ -119,7 +119,8 @@ static void take_in(struct lobby *lobby, struct queue *queue, int fd)
     pthread_mutex_unlock(&lobby->lists);
 }
 
-/* What the bytes that wait on a connection say; RECORD_WRONG also when the peer is gone. */
+/* What the bytes that wait on a connection say; RECORD_WRONG also when the peer is gone, or they are more
+ * than anybody sends. */
 static enum record_verdict look_at(struct lobby *lobby, int fd, struct record_seen *seen)
 {
     ssize_t length = recv(fd, lobby->look, sizeof(lobby->look), MSG_PEEK | MSG_DONTWAIT);
@@ -130,9 +131,7 @@ static enum record_verdict look_at(struct lobby *lobby, int fd, struct record_se
     if (length == 0)
         return RECORD_WRONG;
     verdict = record_look((struct text){lobby->look, (size_t)length}, seen);
-    if (verdict == RECORD_MORE && (size_t)length == sizeof(lobby->look))
-        return RECORD_READY;
-    return verdict;
+    return verdict == RECORD_MORE && (size_t)length == sizeof(lobby->look) ? RECORD_WRONG : verdict;
 }
 
 static void set_timeout(int fd, int option, time_t seconds)

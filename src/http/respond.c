@@ -1,17 +1,18 @@
 /* CGI responses (RFC 3875, section 6). */
 #include "http/respond.h"
 
-#include "caps.h"
 #include "http/status.h"
 #include "report/render.h"
 #include "util/buf.h"
+
+enum { HEAD_SIZE = 4096 };
 
 enum stage respond(struct request *request, int status, const char *content_type,
                    const struct header *headers, struct text body)
 {
     struct buf head;
 
-    buf_init(&head, RESPOND_HEAD_MAX_BYTES);
+    buf_init(&head, HEAD_SIZE);
     buf_format(&head, "Status: %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n", status,
                http_status_reason(status), content_type, body.length);
     buf_add_string(&head,
@@ -38,7 +39,7 @@ enum stage respond_bad_request(struct request *request, const char *message)
     struct buf body;
 
     request->refusal = message;
-    buf_init(&body, RESPOND_HEAD_MAX_BYTES);
+    buf_init(&body, HEAD_SIZE);
     render_error(message, &body);
     respond(request, 400, "application/json; charset=utf-8", NULL, buf_text(&body));
     buf_free(&body);

@@ -5,6 +5,7 @@
 #include "caps.h"
 #include "http/access_log.h"
 #include "http/counters.h"
+#include "http/handlers.h"
 #include "http/respond.h"
 #include "http/route.h"
 #include "http/server.h"
@@ -136,6 +137,7 @@ static enum stage answer(struct request *request, enum serve_as as)
     int64_t deadline = settings_number(request->settings, OSCAR_METRICS_DEADLINE);
     enum stage stage;
 
+    request->exchange->until = request->began + SERVE_ANSWER_DEADLINES * deadline;
     /* A twentieth of the time is kept for writing the answer down. */
     request->deadline = request->began + deadline / 20 * 19;
     /* What waited so long that a tenth is left would be a report of what could not be read. */
@@ -187,7 +189,9 @@ bool serve(const struct server *server, const struct worker_memory *memory, stru
     request.path = read_path(&request);
     stage = answer(&request, as);
     exchange->settings = stage == NOT_NOW ? settings : NULL;
-    if (stage != NOT_NOW) {
+    if (stage == NOT_NOW) {
+        exchange->hours = report_asks_hours(&request);
+    } else {
         settle(&request);
         settings_release(settings);
     }

@@ -47,8 +47,12 @@ static void finish_visit(const struct worker *worker, struct visit *visit, enum 
 /* The visit's slot is this worker's, who serves whoever gets it afterwards, until nobody queues. */
 static void use_slot(const struct worker *worker, struct visit *visit)
 {
-    for (; visit; visit = admission_leave(worker->pool->admission))
+    while (visit) {
+        bool hours = visit->hours;
+
         finish_visit(worker, visit, SERVE_ADMITTED);
+        visit = admission_leave(worker->pool->admission, hours);
+    }
 }
 
 /* The visit would have to wait for a network. */
@@ -84,10 +88,12 @@ static void receive(const struct worker *worker, const struct arrival *arrival)
         return;
     visit = memory_new(1, sizeof(*visit));
     *visit = (struct visit){.exchange = exchange, .arrival = *arrival};
-    if (serve(worker->pool->server, &worker->memory, exchange, SERVE_UNADMITTED))
+    if (serve(worker->pool->server, &worker->memory, exchange, SERVE_UNADMITTED)) {
         end_visit(worker->pool, visit);
-    else
+    } else {
+        visit->hours = exchange->hours;
         admit(worker, visit);
+    }
 }
 
 static void *work(void *context)

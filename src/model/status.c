@@ -9,6 +9,8 @@
 #include "util/arena.h"
 #include "util/buf.h"
 
+enum { NOTES_SIZE = 32 * 1024 }; /* fits all that are kept */
+
 static const char *const level_names[] = {
     [STATUS_OK] = "ok",
     [STATUS_PARTIAL] = "partial",
@@ -116,7 +118,7 @@ const char *status_notes(const struct source_status *status)
 
     if (status->level == STATUS_OK)
         return NULL;
-    buf_init(&joined, 16 * 1024);
+    buf_init(&joined, NOTES_SIZE);
     for (size_t i = 0; i < status->note_count && i < STATUS_NOTES_MAX; i++) {
         if (i > 0)
             buf_add_string(&joined, "; ");

@@ -6,10 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "caps.h"
 #include "util/buf.h"
 #include "util/hash.h"
 #include "util/memory.h"
+
+enum { NUMBERS = 1 << 30 }; /* a country's number has 30 bits */
 
 enum { FIRST_SLOTS = 64, RECENT_HOURS = 4 };
 struct key {
@@ -201,7 +202,7 @@ static bool room_for_string(struct usage *usage, size_t length)
     size_t strings = capacity_for(usage, usage->string_count + 1, usage->string_capacity, sizeof(uint32_t));
     size_t bytes = capacity_for(usage, usage->byte_count + length, usage->byte_capacity, 1);
 
-    if (usage->string_count >= USAGE_STRINGS_MAX || strings == 0 || bytes == 0)
+    if (usage->string_count >= NUMBERS || strings == 0 || bytes == 0)
         return false;
     if (strings > usage->string_capacity) {
         usage->string_end = memory_grow(usage->string_end, strings, sizeof(*usage->string_end));

@@ -17,6 +17,9 @@
 #include "util/memory.h"
 #include "util/timestamp.h"
 
+enum { BACKEND_SIZE = 1024 };    /* fits every name that DNS knows */
+enum { CA_CACHE_SECONDS = 600 }; /* where nothing is shared: a CA file that was replaced is seen after that */
+
 /* One fetch. It is in the fetcher's list until its done() is called. */
 struct fetch {
     struct fetch *next, *previous;
@@ -206,7 +209,7 @@ static void add_header(struct fetch *fetch, const char *name, const char *value)
     struct buf line;
     struct curl_slist *headers;
 
-    buf_init(&line, 1024 * 1024);
+    buf_init(&line, FETCH_HEADER_MAX_BYTES);
     buf_add_string(&line, name);
     buf_add_string(&line, value);
     headers = line.full ? NULL : curl_slist_append(fetch->headers, line.data);
@@ -302,7 +305,7 @@ static void set_guards(struct fetch *fetch, int64_t left, size_t max_bytes)
     curl_easy_setopt(easy, CURLOPT_PROXY, "");
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
-    curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, (long)FETCH_CA_CACHE_SECONDS);
+    curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, (long)CA_CACHE_SECONDS);
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)left);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
@@ -330,7 +333,7 @@ static char *backend_of(const char *url)
 
     if (parsed == NULL)
         abort();
-    buf_init(&backend, FETCH_BACKEND_MAX_BYTES);
+    buf_init(&backend, BACKEND_SIZE);
     if (curl_url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK &&
         curl_url_get(parsed, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
         (strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0) &&

@@ -5,10 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "caps.h"
 #include "report/report.h"
 #include "settings.h"
 #include "sources/upstream.h"
+
+enum { UPSTREAM_SIZE = 320 }; /* fits a namespace, a service's name, and what joins them */
 
 bool hosts_are_ambiguous(const struct settings *settings)
 {
@@ -29,12 +30,12 @@ static bool is_certain(const struct settings *settings, const struct inventory *
                        struct text namespace, struct text service)
 {
     struct upstream_reading readings[UPSTREAM_READINGS];
-    char both[HOSTS_UPSTREAM_MAX_BYTES];
+    char both[UPSTREAM_SIZE];
     int length = snprintf(both, sizeof(both), "%.*s-%.*s", (int)namespace.length, namespace.data,
                           (int)service.length, service.data);
     size_t count, deployed = 0;
 
-    if (namespace.length == 0 || length < 0 || length >= HOSTS_UPSTREAM_MAX_BYTES)
+    if (namespace.length == 0 || length < 0 || length >= UPSTREAM_SIZE)
         return true; /* no such line */
     count = upstream_read(settings_text(settings, OSCAR_SERVICES_NAMESPACE),
                           (struct text){both, (size_t)length}, readings);

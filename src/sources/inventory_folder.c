@@ -46,7 +46,7 @@ struct inventory_job {
     DIR *dir;           /* the folder being listed */
     const char *folder; /* its name; NULL: the top */
     struct entries folders, files;
-    size_t folders_listed, files_read;
+    size_t folders_listed, files_read, bytes_read;
     struct inventory_draft draft;
     struct buf bytes;
 };
@@ -277,6 +277,9 @@ static enum job_state read_next(struct inventory_job *job)
     }
     entry = job->files.items[job->files_read++];
     why = read_file(job, entry, &service);
+    job->bytes_read += job->bytes.length;
+    if (job->bytes_read > INVENTORY_FOLDER_MAX_BYTES)
+        return give_up(job, "OSCAR_METRICS_SERVICES_DIR", "more than 256 MiB of definitions");
     if (why) {
         struct text name = service.name.length ? service.name : without_ending(entry.file);
 

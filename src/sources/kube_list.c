@@ -12,6 +12,10 @@
 #include "util/json.h"
 
 enum {
+    PATH_SIZE = 512 * 1024
+}; /* fits the longest token, and what an environment can hold, each byte escaped */
+
+enum {
     SMALLER = 8, /* a page that is too large is asked for again with so many times fewer items */
 };
 
@@ -22,7 +26,7 @@ struct kube_list {
     size_t limit;
     struct text next;                   /* the token of the page to be asked for */
     struct json_object *page, *arrived; /* being taken; NULL: none */
-    size_t at, items, pages, restarts, retries;
+    size_t at, items, pages, bytes, restarts, retries;
     bool asking, begin_again, stopped;
     int64_t retry_at; /* clock_ms(); 0: nothing is asked again */
     const char *fault;
@@ -102,6 +106,7 @@ static void take_page(void *context, const struct fetch_answer *answer)
     struct kube_list *list = context;
 
     list->asking = false;
+    list->bytes += answer->body.length;
     if (list->stopped || begin_again(list, answer) || retry_later(list, answer))
         return;
     list->fault = kube_fault(list->context->arena, answer, list->request.what);
@@ -110,6 +115,8 @@ static void take_page(void *context, const struct fetch_answer *answer)
     list->arrived = kube_page_read(list->context->arena, answer->body, list->request.kind, &list->next);
     if (list->arrived == NULL)
         set_fault(list, "the answer is no such list");
+    else if (list->bytes > KUBE_LIST_MAX_BYTES)
+        set_fault(list, "the list is larger than 256 MiB");
     else if (list->next.length > KUBE_LIST_CONTINUE_MAX_BYTES)
         set_fault(list, "the list cannot be continued: too long a token");
 }
@@ -121,7 +128,7 @@ static void ask(struct kube_list *list)
                                    .deadline = list->context->deadline};
     struct buf query;
 
-    buf_init(&query, KUBE_LIST_PATH_MAX_BYTES);
+    buf_init(&query, PATH_SIZE);
     form_add(&query, "limit", text_of(arena_format(arena, "%zu", list->limit)));
     if (list->request.selector)
         form_add(&query, "labelSelector", text_of(list->request.selector));
@@ -165,7 +172,7 @@ static void start_over(struct kube_list *list)
     drop_pages(list);
     list->begin_again = false;
     list->next = (struct text){NULL, 0};
-    list->items = list->pages = 0;
+    list->items = list->pages = list->bytes = 0;
     list->request.restart(list->request.context);
     ask(list);
 }

@@ -13,7 +13,10 @@
 #include "util/claims.h"
 #include "util/memory.h"
 
+enum { NAME_SIZE = 2 * 1024 * 1024 }; /* fits the longest name that a source gives */
+
 enum {
+    LOOK_PIECE = 16,      /* pieces, before the clock is looked at */
     SUM_ROWS = 16 * 1024, /* fewer are added up each time */
 };
 
@@ -91,7 +94,7 @@ struct ledger *ledger_open(struct arena *arena, const struct ledger_memory *memo
     size_t count = 0;
 
     *ledger = (struct ledger){.memory = *memory, .usage = usage, .began = clock_ms()};
-    buf_init(&ledger->key, LEDGER_NAME_MAX_BYTES);
+    buf_init(&ledger->key, NAME_SIZE);
     for (int64_t at = from; at < to; at = piece_end(at, to, last_hour))
         count++;
     ledger->pieces = ARENA_ARRAY(arena, count, struct piece);
@@ -380,7 +383,7 @@ static bool add_settled(struct ledger *ledger, int64_t until)
         if (is_in_sum(piece) &&
             !usage_merge(to, piece->found->usage, INT32_MIN, INT32_MAX, USAGE_WITHOUT_HOURS))
             ledger->full = true;
-        if (ledger->added % LEDGER_LOOKS_AT_ONCE_MAX == 0 && clock_ms() >= until)
+        if (ledger->added % LOOK_PIECE == 0 && clock_ms() >= until)
             return ledger->added < ledger->count;
     }
     return false;
@@ -433,7 +436,7 @@ bool ledger_look(struct ledger *ledger, int64_t until)
             ledger->found++;
             ledger->found_rows += piece->found->usage ? usage_row_count(piece->found->usage) : 0;
         }
-        if (ledger->looked % LEDGER_LOOKS_AT_ONCE_MAX == 0 && clock_ms() >= until)
+        if (ledger->looked % LOOK_PIECE == 0 && clock_ms() >= until)
             return true;
     }
     return ledger->found > 0 && add_found(ledger, until);

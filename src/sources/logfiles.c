@@ -23,6 +23,8 @@
 #include "util/timestamp.h"
 
 enum {
+    PASSES = 4,
+    STEP_PIECE = 1024 * 1024, /* before the clock is looked at */
     SETTLED_SECONDS = 60, /* a file that was not written to for so long has no line that is half written */
 };
 
@@ -41,7 +43,7 @@ struct pass {
 /* The file that is being read. */
 struct current {
     const struct logfile *file; /* NULL: none */
-    struct pass passes[LOGFILES_PASSES_MAX];
+    struct pass passes[PASSES];
     size_t pass_count, pass_at;
     bool in_pass;
     struct logblock_builder *builder;
@@ -494,7 +496,7 @@ static enum job_state step(struct job *job)
 {
     struct logfiles *files = (struct logfiles *)job;
     int64_t until = clock_ms() + LOGFILES_STEP_MS;
-    uint64_t bytes = files->tally->bytes + LOGFILES_STEP_MAX_BYTES;
+    uint64_t bytes = files->tally->bytes + STEP_PIECE;
 
     if (!files->complete) {
         if (!logset_step(files->set, files->reader, files->status))

@@ -6,14 +6,13 @@
 #include <json-c/json.h>
 #include <string.h>
 
-#include "caps.h"
 #include "sources/upstream.h"
 #include "util/json.h"
 
 #define PREFIX  "[GIN-EXECUTIONS-LOGGER]"
 #define EXPOSED "/system/services/"
 
-enum { FIELDS = 8 };
+enum { FIELDS = 8, TIME_SIZE = 64, BRACKET_SIZE = 64 }; /* fit every form of a time */
 
 static const char *const result_names[LOGLINE_RESULTS] = {
     [LOGLINE_COUNTS] = "counts",       [LOGLINE_NO_PREFIX] = "no_prefix", [LOGLINE_FIELDS] = "fields",
@@ -29,7 +28,7 @@ const char *logline_result_name(enum logline_result result)
 /* text_cut() for a blank, looking only where the first word of a line can end. */
 static bool take_word(struct text *rest, struct text *word)
 {
-    size_t reach = rest->length < LOGLINE_TIME_MAX_BYTES ? rest->length : LOGLINE_TIME_MAX_BYTES;
+    size_t reach = rest->length < TIME_SIZE ? rest->length : TIME_SIZE;
     const char *blank = reach ? memchr(rest->data, ' ', reach) : NULL;
 
     if (blank == NULL)
@@ -119,7 +118,7 @@ static bool parse_traefik_time(struct text text, struct instant *out)
  * ...". */
 static bool find_other_time(const struct logline_rules *rules, struct text line, struct instant *out)
 {
-    size_t reach = line.length < LOGLINE_BRACKET_MAX_BYTES ? line.length : LOGLINE_BRACKET_MAX_BYTES;
+    size_t reach = line.length < BRACKET_SIZE ? line.length : BRACKET_SIZE;
     const char *end = reach && line.data[0] == '[' ? memchr(line.data, ']', reach) : NULL;
 
     if (end)

@@ -18,6 +18,7 @@
 #include "util/text.h"
 
 enum {
+    OPEN_PIECE = 64, /* files a step */
     NOT_A_FILE = -1, /* among the errnos of problems */
     NOT_GZIP = -2,
     COMPARED_PIECE = 4096,
@@ -220,7 +221,7 @@ static void open_name(struct logset *set, const char *path)
 /* False: all names of this round have been tried. */
 static bool open_some(struct logset *set)
 {
-    for (int tried = 0; tried < LOGSET_OPENED_AT_ONCE_MAX;) {
+    for (int tried = 0; tried < OPEN_PIECE;) {
         struct pattern *pattern = &set->patterns[set->pattern_at];
 
         if (set->pattern_at == set->pattern_count)

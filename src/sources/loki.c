@@ -19,6 +19,8 @@
 #include "util/cache.h"
 #include "util/memory.h"
 
+enum { NAME_SIZE = 1024 * 1024 }; /* fits what an environment can hold of it */
+
 /* Loki counts nanoseconds in 64 bits. */
 #define LATEST ((int64_t)9200000000 * LOKI_SECOND)
 
@@ -50,7 +52,7 @@ void loki_ask(struct loki *loki, const char *url, struct buf *form, int64_t from
 
 void loki_give_up(struct loki *loki, const char *format, ...)
 {
-    char note[512];
+    char note[STATUS_NOTE_MAX_BYTES];
     va_list args;
 
     va_start(args, format);
@@ -281,7 +283,7 @@ static struct text join(struct arena *arena, const char *const *strings)
     struct buf all;
     struct text out;
 
-    buf_init(&all, LOKI_NAME_MAX_BYTES);
+    buf_init(&all, NAME_SIZE);
     for (; *strings; strings++)
         buf_add(&all, (struct text){*strings, strlen(*strings) + 1});
     out = arena_text(arena, buf_text(&all));

@@ -264,7 +264,7 @@ static bool read_warning(struct walk *walk)
     if (raw.text.length > 0)
         words = json_scan_decode(raw, &walk->name);
     if (walk->answer.warning == NULL && walk->arena)
-        walk->answer.warning = note_words(walk->arena, words, LOKI_WORDS_MAX_BYTES);
+        walk->answer.warning = note_words(walk->arena, words, NOTE_WORDS_MAX_BYTES);
     return true;
 }
 

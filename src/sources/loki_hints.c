@@ -13,6 +13,8 @@
 #include "util/cache.h"
 #include "util/memory.h"
 
+enum { FORM_SIZE = 4 * TEMPLATE_MAX_BYTES }; /* fits the longest selector, each byte escaped */
+
 enum {
     FEW_HOURS = 4,         /* are read without hints */
     BYTES_PER_ENTRY = 150, /* where the index does not say */
@@ -161,7 +163,7 @@ static void ask_index(struct loki *loki, const char *url, int64_t from, int64_t 
 {
     struct buf form;
 
-    buf_init(&form, LOKI_INDEX_FORM_MAX_BYTES);
+    buf_init(&form, FORM_SIZE);
     form_add(&form, "query", text_of(loki->selector));
     if (steps)
         form_add(&form, "step", TEXT_LITERAL("3600"));

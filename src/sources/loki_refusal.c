@@ -164,7 +164,7 @@ static const char *why_of(struct arena *arena, long status, struct text words)
         return arena_format(arena, "HTTP %ld: redirects are not followed", status);
     if (words.length == 0 || words.data[0] == '<') /* a page for browsers */
         return arena_format(arena, "HTTP %ld", status);
-    return arena_format(arena, "HTTP %ld: %s", status, note_words(arena, words, LOKI_WORDS_MAX_BYTES));
+    return arena_format(arena, "HTTP %ld: %s", status, note_words(arena, words, NOTE_WORDS_MAX_BYTES));
 }
 
 struct loki_refusal loki_refusal_read(struct arena *arena, long status, struct text body)

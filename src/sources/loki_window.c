@@ -12,6 +12,8 @@
 #include "util/buf.h"
 #include "util/hash.h"
 
+enum { FORM_SIZE = 4 * TEMPLATE_MAX_BYTES }; /* fits the longest query, each byte escaped */
+
 struct loki_window {
     struct loki *loki;
     struct loki_reading *reading;
@@ -396,7 +398,7 @@ static void start_window(struct loki *loki, struct loki_window *window, struct l
     reading->stretch.from = window->to;
     reading->windows++;
     loki->running++;
-    buf_init(&form, LOKI_FORM_MAX_BYTES);
+    buf_init(&form, FORM_SIZE);
     form_add(&form, "query", text_of(loki->query));
     snprintf(limit, sizeof(limit), "%" PRId64, window->limit);
     form_add(&form, "limit", text_of(limit));

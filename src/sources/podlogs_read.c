@@ -11,6 +11,10 @@
 #include "util/buf.h"
 #include "util/memory.h"
 
+enum { STAMP_SIZE = 40 }; /* fits a time as the API writes it, and the blank */
+
+enum { PATH_SIZE = 4096 }; /* fits the longest name of a container, each byte escaped */
+
 enum {
     /* Lines stand in the order in which they were written, but for two outputs of one program, and clocks
      * that are set back. */
@@ -22,9 +26,7 @@ enum {
 /* Cuts the time before a line. False: it has none, so that it is no line of a log. */
 static bool take_stamp(struct podlogs_stream *stream, struct text *line, struct instant *out)
 {
-    struct text reach = {line->data,
-                         line->length < PODLOGS_STAMP_MAX_BYTES ? line->length : PODLOGS_STAMP_MAX_BYTES},
-                word;
+    struct text reach = {line->data, line->length < STAMP_SIZE ? line->length : STAMP_SIZE}, word;
 
     word = text_cut(&reach, ' ');
     if (!timestamp_parse_cached(word, &stream->times.minute, out))
@@ -261,7 +263,7 @@ static const char *path_of(const struct podlogs_stream *stream)
     struct buf query;
     const char *path;
 
-    buf_init(&query, PODLOGS_PATH_MAX_BYTES);
+    buf_init(&query, PATH_SIZE);
     form_add(&query, "container", stream->reading->container->name);
     form_add(&query, "timestamps", TEXT_LITERAL("true"));
     if (stream->run == POD_RUN_PREVIOUS)

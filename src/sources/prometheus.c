@@ -18,6 +18,8 @@
 #include "util/arena.h"
 #include "util/buf.h"
 
+enum { FORM_SIZE = 4 * TEMPLATE_MAX_BYTES }; /* fits the longest query, each byte escaped */
+
 struct prometheus_job;
 struct kind;
 
@@ -197,7 +199,7 @@ static void send_query(struct prometheus_job *job, struct arena *arena, const ch
     };
     struct buf form;
 
-    buf_init(&form, PROMETHEUS_FORM_MAX_BYTES);
+    buf_init(&form, FORM_SIZE);
     form_add(&form, "query", text_of(promql));
     form_add(&form, "time", text_of(query_time(arena, time_ms)));
     fetch_start(job->context->fetcher,
@@ -398,7 +400,7 @@ static void note_missing(struct kind *kind, const struct piece *missing, size_t 
 {
     struct buf words;
 
-    buf_init(&words, 1024);
+    buf_init(&words, STATUS_NOTE_MAX_BYTES);
     name_piece(kind->job, missing, &words);
     if (count > 1)
         buf_add_string(&words, ", and more");

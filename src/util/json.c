@@ -6,13 +6,24 @@
 
 #include "caps.h"
 
+/* Brackets that open, also those inside of strings: as many as there are lists and objects, or more. */
+static size_t count_lists(struct text text)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < text.length; i++)
+        count += text.data[i] == '{' || text.data[i] == '[';
+    return count;
+}
+
 struct json_object *json_read(struct text text)
 {
     struct json_scan scan = json_scan_of(text);
     struct json_tokener *tokener;
     struct json_object *value;
 
-    if (text.length >= INT_MAX || !json_scan_skip(&scan) || !json_scan_end(&scan))
+    if (text.length >= INT_MAX || count_lists(text) > JSON_LISTS_MAX || !json_scan_skip(&scan) ||
+        !json_scan_end(&scan))
         return NULL;
     tokener = json_tokener_new_ex(JSON_DEPTH_MAX + 1);
     if (tokener == NULL)
@@ -37,16 +48,6 @@ static size_t count_members(struct text text)
     if (json_scan_open(&scan, '{'))
         while (json_scan_more(&scan, '}') && json_scan_name(&scan, &name) && json_scan_skip(&scan))
             count++;
-    return count;
-}
-
-/* Brackets that open, also those inside of strings: as many as there are lists and objects, or more. */
-static size_t count_lists(struct text text)
-{
-    size_t count = 0;
-
-    for (size_t i = 0; i < text.length; i++)
-        count += text.data[i] == '{' || text.data[i] == '[';
     return count;
 }
 

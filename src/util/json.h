@@ -10,9 +10,10 @@
 
 struct json_object;
 
-/* The whole text must be one JSON value, valid UTF-8, nested at most JSON_DEPTH_MAX deep, without \u0000 in a
- * name. NULL when it is not; json_object_put() the result. The JSON literal null at the top is refused too.
- * Of two members with the same name the last counts. */
+/* The whole text must be one JSON value, valid UTF-8, nested at most JSON_DEPTH_MAX deep, with at most
+ * JSON_LISTS_MAX brackets that open, without \u0000 in a name. NULL when it is not; json_object_put() the
+ * result. The JSON literal null at the top is refused too. Of two members with the same name the last counts.
+ */
 struct json_object *json_read(struct text text);
 
 /* The same for one object whose members all have different names (escapes do not hide that they are the

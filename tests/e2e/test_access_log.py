@@ -4,6 +4,7 @@ import re
 import pytest
 
 from harness import expect
+from harness.app import ROOT
 from harness.client import ADMIN, PASSWORD, basic
 from harness.fake_prometheus import Hold, Reply, vector
 from harness.hostile_oidc import GROUP, HostileOidc
@@ -44,6 +45,13 @@ def line_of(app, *args, **how):
 def said(method="GET", path="/system/metrics", route=None, status="200", **more):
     return {"level": "info", "msg": "request", "method": method, "path": path, "route": route or path, "status": status,
             **more}
+
+
+def test_the_page_describes_every_field():
+    page = (ROOT / "docs" / "operations.md").read_text().split("## The log\n")[1].split("\n## ")[0]
+    for field in FIELDS:
+        name = re.sub("^[a-z]+_(requests|failures)$", r"..._\1", field)
+        assert f"`{name}`" in page or field in ("time", "level"), field
 
 
 @pytest.fixture

@@ -75,6 +75,9 @@ FAMILIES = {
     "oscar_metrics_memory_hits_total": ("counter", {"memory": ["requests", "tokens"]}),
     "oscar_metrics_memory_misses_total": ("counter", {"memory": ["requests", "tokens"]}),
     "oscar_metrics_memory_evictions_total": ("counter", {"memory": ["requests", "tokens"]}),
+    "oscar_metrics_settings_last_reload_successful": ("gauge", {}),
+    "oscar_metrics_settings_last_reload_timestamp_seconds": ("gauge", {}),
+    "oscar_metrics_settings_reloads_total": ("counter", {"result": ["success", "failure"]}),
 }
 
 RUNNING, WAITING = "oscar_metrics_reports_running", "oscar_metrics_reports_waiting"
@@ -164,6 +167,16 @@ def test_every_family_with_its_labels_is_there_from_the_beginning(start):
                 assert list(seen.histogram(name, **dict(each))[0]) == BOUNDS
         else:
             assert {each for found, each in seen.samples if found == name} == expected, name
+
+
+def test_the_page_describes_every_family():
+    page = (ROOT / "docs" / "operations.md").read_text()
+    rows = re.findall(r"^\| `((?:oscar_metrics|process)_\w+)` \|([^|]*)\|", page, re.M)
+    assert {name: re.findall(r"`(\w+)`", labels) for name, labels in rows} == \
+        {name: list(labels) for name, (_, labels) in FAMILIES.items()}
+    values = {value for _, labels in FAMILIES.values() for values in labels.values() for value in values or ()}
+    for value in values - {"true", "success", "failure"}:
+        assert value in page, value
 
 
 def test_promtool_finds_nothing_to_say(start, fake):

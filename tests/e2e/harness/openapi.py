@@ -56,10 +56,11 @@ class Description:
         assert str(answer.status) in responses, f"{path}: {answer.status} is not in the file: {answer!r}"
         response = self.find(responses[str(answer.status)])
         self._check_headers(response["headers"], answer)
-        kind = answer.header("Content-Type")
+        kind, _, parameters = answer.header("Content-Type").partition("; ")
+        assert parameters.split("; ")[-1] == "charset=utf-8", repr(answer)
         assert kind in response["content"], f"{path}: {kind} is not in the file: {answer!r}"
         schema = response["content"][kind]["schema"]
-        body = parse_json(answer.body) if kind.startswith("application/json") else answer.text
+        body = parse_json(answer.body) if kind == "application/json" else answer.text
         self.validate(schema, body)
         self.met.add((path, answer.status, kind))
         if answer.status != 200:

@@ -534,8 +534,12 @@ static bool move_on(struct fetcher *fetcher)
     int still_running, left;
     CURLMsg *message;
 
-    for (; stillborn > 0; stillborn--)
-        finish(fetcher, find_stillborn(fetcher));
+    for (; stillborn > 0; stillborn--) {
+        struct fetch *fetch = find_stillborn(fetcher);
+
+        if (fetch)
+            finish(fetcher, fetch);
+    }
     curl_multi_perform(fetcher->multi, &still_running);
     while ((message = curl_multi_info_read(fetcher->multi, &left))) {
         CURLcode code = message->data.result;

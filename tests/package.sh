@@ -27,7 +27,8 @@ paths() {
         [ -e "$file" ] || wrong "no $file"
     done
     ! dpkg -L oscar-metrics | xargs -d '\n' grep -ls /usr/local || wrong "names /usr/local"
-    grep -q '^ExecStart=/usr/bin/oscar-metrics$' /lib/systemd/system/oscar-metrics.service
+    grep -q '^ExecStart=/usr/bin/oscar-metrics$' /lib/systemd/system/oscar-metrics.service ||
+        wrong "the unit starts something else"
     grep -q "unix:$(sed -n 's/^ListenStream=//p' /lib/systemd/system/oscar-metrics.socket);" "$files"/oscar-metrics-upstream.conf ||
         wrong "nginx looks for another socket than systemd's"
 }
@@ -49,15 +50,16 @@ units() {
 
 # What the unit would start with, as soon as there is a password.
 settings() {
-    local password said
+    local password said help name
     password=$(mktemp)
     echo secret >"$password"
     said=$(env -i "$(grep '^OSCAR_USERNAME=' /etc/oscar-metrics/settings)" OSCAR_PASSWORD_FILE="$password" \
         oscar-metrics --check-config 2>&1) || wrong "$said"
     rm -f "$password"
     # Commented examples: settings that there are.
-    sed -n 's/^#\?\([A-Z_]*\)=.*/\1/p' /etc/oscar-metrics/settings | while read -r said; do
-        oscar-metrics --help | grep -q "^ *$said\b" || wrong "no such setting: $said"
+    help=$(oscar-metrics --help)
+    for name in $(sed -n 's/^#\?\([A-Z_]*\)=.*/\1/p' /etc/oscar-metrics/settings); do
+        grep -q "^ *$name\b" <<<"$help" || wrong "no such setting: $name"
     done
 }
 

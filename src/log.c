@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "caps.h"
 #include "util/buf.h"
 #include "util/timestamp.h"
 
@@ -14,9 +15,6 @@ static const char *const level_names[] = {
     [LOG_WARNING] = "warning",
     [LOG_ERROR] = "error",
 };
-
-/* Of a value; a longer one is cut, or strangers could fill the line before what comes behind it. */
-enum { LINE_MAX_BYTES = 16 * 1024, VALUE_MAX_BYTES = 1024 };
 
 static bool is_plain(const char *value)
 {
@@ -28,14 +26,14 @@ static bool is_plain(const char *value)
 
 static void add_value(struct buf *line, const char *value)
 {
-    size_t length = strnlen(value, VALUE_MAX_BYTES + 1);
+    size_t length = strnlen(value, LOG_VALUE_MAX_BYTES + 1);
 
-    if (length <= VALUE_MAX_BYTES && is_plain(value)) {
+    if (length <= LOG_VALUE_MAX_BYTES && is_plain(value)) {
         buf_add_string(line, value);
         return;
     }
     buf_add_char(line, '"');
-    for (const char *p = value; *p && p < value + VALUE_MAX_BYTES; p++) {
+    for (const char *p = value; *p && p < value + LOG_VALUE_MAX_BYTES; p++) {
         unsigned char c = (unsigned char)*p;
 
         if (c == '"' || c == '\\')
@@ -45,32 +43,55 @@ static void add_value(struct buf *line, const char *value)
         else
             buf_add_char(line, *p);
     }
-    buf_add_string(line, length > VALUE_MAX_BYTES ? "...\"" : "\"");
+    buf_add_string(line, length > LOG_VALUE_MAX_BYTES ? "...\"" : "\"");
+}
+
+static void begin(struct buf *line, enum log_level level, const char *message)
+{
+    char now[TIMESTAMP_SIZE];
+
+    instant_format_seconds(instant_now(), now);
+    buf_init(line, LOG_LINE_MAX_BYTES);
+    buf_format(line, "time=%s level=%s msg=", now, level_names[level]);
+    add_value(line, message);
+}
+
+static void add_pair(struct buf *line, const char *key, const char *value)
+{
+    buf_format(line, " %s=", key);
+    add_value(line, value ? value : "");
+}
+
+static void end(struct buf *line)
+{
+    line->limit += 1; /* the line end always fits */
+    buf_add_char(line, '\n');
+    if (write(STDERR_FILENO, line->data, line->length) < 0) {
+        /* Standard error is gone: there is nowhere left to say so. */
+    }
+    buf_free(line);
 }
 
 void log_event(enum log_level level, const char *message, ...)
 {
-    char now[TIMESTAMP_SIZE];
     struct buf line;
     const char *key;
     va_list pairs;
 
-    instant_format_seconds(instant_now(), now);
-    buf_init(&line, LINE_MAX_BYTES);
-    buf_format(&line, "time=%s level=%s msg=", now, level_names[level]);
-    add_value(&line, message);
+    begin(&line, level, message);
     va_start(pairs, message);
-    while ((key = va_arg(pairs, const char *)) != NULL) {
-        const char *value = va_arg(pairs, const char *);
-
-        buf_format(&line, " %s=", key);
-        add_value(&line, value ? value : "");
-    }
+    while ((key = va_arg(pairs, const char *)) != NULL)
+        add_pair(&line, key, va_arg(pairs, const char *));
     va_end(pairs);
-    line.limit += 1; /* the line end always fits */
-    buf_add_char(&line, '\n');
-    if (write(STDERR_FILENO, line.data, line.length) < 0) {
-        /* Standard error is gone: there is nowhere left to say so. */
-    }
-    buf_free(&line);
+    end(&line);
+}
+
+void log_pairs(enum log_level level, const char *message, const struct log_pair *pairs, size_t count)
+{
+    struct buf line;
+
+    begin(&line, level, message);
+    for (size_t i = 0; i < count; i++)
+        add_pair(&line, pairs[i].key, pairs[i].value);
+    end(&line);
 }

@@ -10,13 +10,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "caps.h"
 #include "log.h"
 #include "settings_table.h"
 #include "util/memory.h"
 #include "util/text.h"
 #include "util/timestamp.h"
 
-enum { SECRET_MAX_BYTES = 64 * 1024 };
+/* A shorter key could be found by trying, by who knows an id and its pseudonym. */
+enum { PSEUDONYM_KEY_MIN_BYTES = 32 };
 
 /* A secret's file as it was when it was read. */
 struct origin {
@@ -179,6 +181,21 @@ static const char *check(const struct setting_row *row, const char *value, int64
     return "has no type";
 }
 
+/* Ends what was read of a secret's file before its line end. NULL, or why it is no secret. */
+static const char *refuse_secret(char *data, ssize_t length, ssize_t got)
+{
+    if (got < 0)
+        return "its file cannot be read";
+    if (length > SETTINGS_SECRET_MAX_BYTES)
+        return "its file is larger than 64 KiB";
+    if (length > 0 && data[length - 1] == '\n')
+        length--;
+    if (length > 0 && data[length - 1] == '\r')
+        length--;
+    data[length] = '\0';
+    return length == 0 || strlen(data) != (size_t)length ? "its file is empty or holds a NUL" : NULL;
+}
+
 /* Reads a secret's file: the whole of it but one line end. NULL: *why says the reason. */
 static char *read_secret(struct origin *origin, const char **why)
 {
@@ -191,18 +208,13 @@ static char *read_secret(struct origin *origin, const char **why)
         return NULL;
     if (fstat(fd, &origin->seen) != 0 || !S_ISREG(origin->seen.st_mode))
         goto out;
-    data = memory_new(SECRET_MAX_BYTES + 1, 1);
-    while (length < SECRET_MAX_BYTES &&
-           (got = read(fd, data + length, (size_t)(SECRET_MAX_BYTES - length))) > 0)
+    data = memory_new(SETTINGS_SECRET_MAX_BYTES + 2, 1);
+    while (length <= SETTINGS_SECRET_MAX_BYTES &&
+           (got = read(fd, data + length, (size_t)(SETTINGS_SECRET_MAX_BYTES + 1 - length))) > 0)
         length += got;
-    if (length > 0 && data[length - 1] == '\n')
-        length--;
-    if (length > 0 && data[length - 1] == '\r')
-        length--;
-    data[length] = '\0';
-    if (got < 0 || length == 0 || strlen(data) != (size_t)length) {
-        *why = got < 0 ? "its file cannot be read" : "its file is empty or holds a NUL";
-        explicit_bzero(data, SECRET_MAX_BYTES);
+    *why = refuse_secret(data, length, got);
+    if (*why) {
+        explicit_bzero(data, SETTINGS_SECRET_MAX_BYTES + 2);
         free(data);
         data = NULL;
     }
@@ -238,22 +250,19 @@ static void read_one(struct reading *reading, enum setting setting)
 {
     const struct setting_row *row = &setting_rows[setting];
     struct settings *s = reading->settings;
+    bool skipped = reading->skip_login && (row->flags & SETTING_LOGIN);
     const char *value, *wrong;
 
-    if (reading->skip_login && (row->flags & SETTING_REQUIRED)) {
-        s->text[setting] = memory_copy("", 0);
-        return;
-    }
-    value = reading->lookup(reading->context, row->name);
+    value = skipped ? NULL : reading->lookup(reading->context, row->name);
     /* An empty variable is one that is not set, as it is for OSCAR's own. */
     s->given[setting] = value && value[0];
     value = s->given[setting] ? value : row->initial;
     s->text[setting] = memory_copy(value, strlen(value));
-    if (row->flags & SETTING_FROM_FILE)
+    if ((row->flags & SETTING_FROM_FILE) && !skipped)
         read_from_file(reading, setting);
     if (s->text[setting] == NULL)
         return;
-    if ((row->flags & SETTING_REQUIRED) && s->text[setting][0] == '\0') {
+    if ((row->flags & SETTING_REQUIRED) && !skipped && s->text[setting][0] == '\0') {
         fault(reading, row->name, "is required and not set");
         return;
     }
@@ -271,6 +280,10 @@ static void check_together(struct reading *reading)
 
     if (s->text[OSCAR_USERNAME] && strchr(s->text[OSCAR_USERNAME], ':'))
         fault(reading, "OSCAR_USERNAME", "holds a colon, which HTTP Basic cannot carry in a name");
+    if (s->number[OSCAR_METRICS_PSEUDONYMS] && s->text[OSCAR_METRICS_PSEUDONYM_KEY] &&
+        strlen(s->text[OSCAR_METRICS_PSEUDONYM_KEY]) < PSEUDONYM_KEY_MIN_BYTES)
+        fault(reading, "OSCAR_METRICS_PSEUDONYM_KEY",
+              "is required with OSCAR_METRICS_PSEUDONYMS, and wants 32 bytes or more");
     if (!s->given[LOKI_EXPOSED_QUERY] && s->number[EXPOSED_SERVICES_USE_SUBDOMAIN_ROUTE]) {
         static const char without_path[] = "{namespace=\"{{namespace}}\", app=\"{{app}}\"}";
 
@@ -380,7 +393,7 @@ struct settings_store {
     struct settings *current;
     settings_lookup *lookup;
     void *context;
-    bool failing; /* said once, not at every request */
+    struct settings_history history;
 };
 
 struct settings_store *settings_store_new(struct settings *first, settings_lookup *lookup, void *context)
@@ -391,6 +404,9 @@ struct settings_store *settings_store_new(struct settings *first, settings_looku
     store->current = first;
     store->lookup = lookup;
     store->context = context;
+    store->history.good = true;
+    store->history.read = instant_now();
+    store->history.tried = store->history.read;
     return store;
 }
 
@@ -403,22 +419,85 @@ void settings_store_free(struct settings_store *store)
     free(store);
 }
 
+/* The lines of faults as one; what is too much is cut. */
+static void keep_reason(struct settings_history *history, char *faults, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        if (faults[i] == '\n')
+            faults[i] = i + 1 < length ? ';' : '\0';
+    snprintf(history->reason, sizeof(history->reason), "%s", faults);
+}
+
+/* The lock is held. The snapshot, or NULL: the reason is in the history. */
+static struct settings *read_anew(struct settings_store *store)
+{
+    char *faults = NULL;
+    size_t length = 0;
+    FILE *stream = open_memstream(&faults, &length);
+    struct settings *next;
+
+    if (stream == NULL)
+        abort();
+    next = settings_read(store->lookup, store->context, stream);
+    if (fclose(stream) != 0)
+        abort();
+    keep_reason(&store->history, faults, length);
+    free(faults);
+    return next;
+}
+
+/* The lock is held. A failure that is no news (`again`) is not counted. */
+static bool take_anew(struct settings_store *store, bool again)
+{
+    struct settings_history *history = &store->history;
+    struct settings *next = read_anew(store);
+
+    if (next) {
+        settings_release(store->current);
+        store->current = next;
+        history->read = instant_now();
+        history->tried = history->read;
+        history->successes++;
+    } else if (!again) {
+        history->tried = instant_now();
+        history->failures++;
+    }
+    history->good = next != NULL;
+    return history->good;
+}
+
+bool settings_store_reload(struct settings_store *store)
+{
+    bool good;
+
+    pthread_mutex_lock(&store->lock);
+    good = take_anew(store, false);
+    pthread_mutex_unlock(&store->lock);
+    return good;
+}
+
+void settings_store_history(struct settings_store *store, struct settings_history *out)
+{
+    pthread_mutex_lock(&store->lock);
+    *out = store->history;
+    pthread_mutex_unlock(&store->lock);
+}
+
 struct settings *settings_store_current(struct settings_store *store)
 {
     struct settings *held;
 
     pthread_mutex_lock(&store->lock);
-    if (settings_stale(store->current)) {
-        struct settings *next = settings_read(store->lookup, store->context, NULL);
+    /* After a failure every request tries: what was wrong may be right again without a file looking changed.
+     */
+    if (!store->history.good || settings_stale(store->current)) {
+        bool again = !store->history.good;
 
-        if (next) {
-            settings_release(store->current);
-            store->current = next;
+        if (take_anew(store, again))
             log_event(LOG_INFO, "settings read again", NULL);
-        } else if (!store->failing) {
-            log_event(LOG_WARNING, "a changed secret cannot be read: the last good settings stay", NULL);
-        }
-        store->failing = next == NULL;
+        else if (!again)
+            log_event(LOG_WARNING, "a changed secret cannot be read: the last good settings stay", "reason",
+                      store->history.reason, NULL);
     }
     held = settings_hold(store->current);
     pthread_mutex_unlock(&store->lock);

@@ -8,6 +8,9 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "caps.h"
+#include "util/timestamp.h"
+
 /* In the order of the table in settings.c. */
 enum setting {
     OSCAR_USERNAME,
@@ -17,6 +20,9 @@ enum setting {
     OIDC_ENABLE,
     OIDC_ISSUERS,
     OIDC_GROUPS,
+    OSCAR_METRICS_SCOPE,
+    OSCAR_METRICS_PSEUDONYMS,
+    OSCAR_METRICS_PSEUDONYM_KEY,
     PROMETHEUS_URL,
     PROMETHEUS_CPU_QUERY,
     PROMETHEUS_GPU_QUERY,
@@ -53,7 +59,6 @@ enum setting {
     OSCAR_METRICS_KUBE_CA_FILE,
     KUBERNETES_SERVICE_HOST,
     KUBERNETES_SERVICE_PORT,
-    OSCAR_METRICS_SCOPE,
     SETTING_COUNT
 };
 
@@ -66,8 +71,8 @@ typedef const char *settings_lookup(void *context, const char *name);
  * line each, without values of secrets. */
 struct settings *settings_read(settings_lookup *lookup, void *context, FILE *faults);
 
-/* The same without those that are required, which only let the admin in: they are not read, and empty. For
- * what runs where nobody logs in. */
+/* The same without those that matter only to who logs in: they are not read, and as if they were not set. For
+ * what runs where nobody does. */
 struct settings *settings_read_without_login(settings_lookup *lookup, void *context, FILE *faults);
 
 const char *settings_environment(void *context, const char *name); /* a settings_lookup: the environment */
@@ -92,11 +97,29 @@ void settings_print_help(FILE *out);     /* for --help */
 void settings_print_markdown(FILE *out); /* the page in docs/ */
 
 /* The snapshot in force, for all workers: asked for at each request, it is read again when a secret's file
- * changed. When the new state has faults the last good one stays, and the log says so. */
+ * changed, and whenever somebody says so. When the new state has faults the last good one stays, and the log
+ * says which setting is wrong. */
 struct settings_store;
 
 struct settings_store *settings_store_new(struct settings *first, settings_lookup *lookup, void *context);
 void settings_store_free(struct settings_store *store);                /* NULL is allowed */
 struct settings *settings_store_current(struct settings_store *store); /* settings_release() it */
+
+/* What became of the readings since the store was made. After a failure every request reads again; of these
+ * only a success counts, so that failures are as many as there were reasons. */
+struct settings_history {
+    bool good;            /* the last reading succeeded (or there was none): what the files say is in force */
+    struct instant tried; /* when that was; the time of the store's making when there was none */
+    struct instant read;  /* when what is in force was read */
+    uint64_t successes, failures;
+    char reason[SETTINGS_REASON_MAX_BYTES]; /* which settings are wrong, and how; empty when good; no secrets
+                                             */
+};
+
+/* Reads everything anew, whether a file looks changed or not. False: the last good settings stay. Says
+ * nothing to the log; what there is to say is in the history. */
+bool settings_store_reload(struct settings_store *store);
+
+void settings_store_history(struct settings_store *store, struct settings_history *out);
 
 #endif

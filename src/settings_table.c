@@ -8,10 +8,10 @@ enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE, MIB = 1024 * 102
     "sum(increase(" series "{namespace=~\"{{namespace}}\",service=~\"{{service}}\"}[{{range}}])) / 3600"
 
 const struct setting_row setting_rows[SETTING_COUNT] = {
-    [OSCAR_USERNAME] = {"OSCAR_USERNAME", "", TYPE_TEXT, SETTING_REQUIRED | SETTING_FROM_FILE,
+    [OSCAR_USERNAME] = {"OSCAR_USERNAME", "", TYPE_TEXT, SETTING_REQUIRED | SETTING_LOGIN | SETTING_FROM_FILE,
                         .group = "OSCAR", .help = "the admin's name (HTTP Basic)"},
     [OSCAR_PASSWORD] = {"OSCAR_PASSWORD", "", TYPE_TEXT,
-                        SETTING_REQUIRED | SETTING_SECRET | SETTING_FROM_FILE,
+                        SETTING_REQUIRED | SETTING_LOGIN | SETTING_SECRET | SETTING_FROM_FILE,
                         .help = "the admin's password"},
     [OSCAR_NAMESPACE] = {"OSCAR_NAMESPACE", "oscar", TYPE_NAME, .help = "where OSCAR's manager runs"},
     [OSCAR_SERVICES_NAMESPACE] = {"OSCAR_SERVICES_NAMESPACE", "oscar-svc", TYPE_NAME,
@@ -25,6 +25,17 @@ const struct setting_row setting_rows[SETTING_COUNT] = {
                               "byte as the tokens have them"},
     [OIDC_GROUPS] = {"OIDC_GROUPS", "", TYPE_TEXT,
                      .help = "groups that get in, comma-separated; empty: nobody does"},
+    [OSCAR_METRICS_SCOPE] = {"OSCAR_METRICS_SCOPE", "visible", TYPE_CHOICE, .choices = "visible owned",
+                             .help = "what OIDC users see"},
+    [OSCAR_METRICS_PSEUDONYMS] =
+        {"OSCAR_METRICS_PSEUDONYMS", "false", TYPE_FLAG, SETTING_LOGIN,
+         .help = "OIDC users see a stable pseudonym, \"user-\" and 32 hexadecimal digits, in place of other "
+                 "people's ids; their own stays, and the admin sees ids"},
+    [OSCAR_METRICS_PSEUDONYM_KEY] =
+        {"OSCAR_METRICS_PSEUDONYM_KEY", "", TYPE_TEXT, SETTING_LOGIN | SETTING_SECRET | SETTING_FROM_FILE,
+         .help =
+             "what pseudonyms are made with (HMAC-SHA-256), required for them: 32 random bytes or more, as "
+             "\"openssl rand -hex 32\" gives; the same key gives the same pseudonyms, another one others"},
     [PROMETHEUS_URL] = {"PROMETHEUS_URL", "http://prometheus-server.monitoring.svc.cluster.local", TYPE_URL,
                         SETTING_NONE_ALLOWED, .group = "Prometheus: CPU and GPU hours",
                         .help = "the server; \"none\": no hours are wanted"},
@@ -114,6 +125,4 @@ const struct setting_row setting_rows[SETTING_COUNT] = {
                                  .help = "set by Kubernetes in every pod"},
     [KUBERNETES_SERVICE_PORT] = {"KUBERNETES_SERVICE_PORT", "443", TYPE_COUNT, .least = 1, .most = 65535,
                                  .help = "set by Kubernetes in every pod"},
-    [OSCAR_METRICS_SCOPE] = {"OSCAR_METRICS_SCOPE", "visible", TYPE_CHOICE, .choices = "visible owned",
-                             .help = "what OIDC users see"},
 };

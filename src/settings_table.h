@@ -21,7 +21,13 @@ enum setting_type {
     TYPE_LISTEN,   /* a path (with a '/') or host:port; may be empty */
 };
 
-enum { SETTING_REQUIRED = 1, SETTING_SECRET = 2, SETTING_FROM_FILE = 4, SETTING_NONE_ALLOWED = 8 };
+enum {
+    SETTING_REQUIRED = 1,
+    SETTING_SECRET = 2,
+    SETTING_FROM_FILE = 4,
+    SETTING_NONE_ALLOWED = 8,
+    SETTING_LOGIN = 16
+};
 
 struct setting_row {
     const char *name, *initial;

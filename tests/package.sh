@@ -58,7 +58,7 @@ settings() {
     rm -f "$password"
     # Commented examples: settings that there are.
     help=$(oscar-metrics --help)
-    for name in $(sed -n 's/^#\?\([A-Z_]*\)=.*/\1/p' /etc/oscar-metrics/settings); do
+    sed -n 's/^#\?\([A-Z_]*\)=.*/\1/p' /etc/oscar-metrics/settings | while read -r name; do
         grep -q "^ *$name\b" <<<"$help" || wrong "no such setting: $name"
     done
 }

@@ -2,13 +2,11 @@
 #include "auth/ask.h"
 
 #include "auth/auth.h"
+#include "caps.h"
 #include "net/client.h"
 #include "net/fetch.h"
 #include "util/arena.h"
 #include "util/timestamp.h"
-
-/* fetcher_wait() comes back at the fetch's end, which its deadline bounds. */
-enum { WAIT_MS = 1000 };
 
 struct asked {
     struct arena *arena;
@@ -39,11 +37,14 @@ bool ask(const struct auth_context *context, const char *url, const char *token,
     if (deadline > context->deadline)
         deadline = context->deadline;
     fetch_start(context->fetcher,
-                &(struct fetch_request){
-                    .url = url, .access = &access, .max_bytes = ASK_MAX_BYTES, .deadline = deadline},
+                &(struct fetch_request){.backend = BACKEND_OIDC,
+                                        .url = url,
+                                        .access = &access,
+                                        .max_bytes = ASK_MAX_BYTES,
+                                        .deadline = deadline},
                 take_answer, &asked);
     while (!asked.done) {
-        if (client_wait(context->fetcher, client, WAIT_MS))
+        if (client_wait(context->fetcher, client, ASK_WAIT_MS))
             continue;
         fetcher_cancel(context->fetcher);
         return false;

@@ -15,8 +15,6 @@ struct ask_answer {
     bool late;        /* why not: it took too long */
 };
 
-enum { ASK_MAX_BYTES = 1024 * 1024, ASK_MS = 10 * 1000 };
-
 /* GET, at most ASK_MS and at most until the request's deadline. `token` NULL: none is sent. `client`: whose
  * going away ends it, -1: it is asked to its end. False when the client went away. */
 bool ask(const struct auth_context *context, const char *url, const char *token, int client,

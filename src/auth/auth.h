@@ -22,6 +22,7 @@ struct auth_context {
     struct oidc *oidc;       /* what workers share of providers and tokens */
     int client;              /* the client's connection, watched for its going away; -1: there is none */
     bool may_wait;           /* for a provider; else AUTH_WOULD_WAIT */
+    bool again;              /* the same request passed this gate before: it is not counted twice */
     struct instant now;      /* when the request came */
     int64_t deadline;        /* clock_ms() */
 };

@@ -7,11 +7,10 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 
+#include "caps.h"
 #include "model/identity.h"
 #include "settings.h"
 #include "util/base64.h"
-
-enum { CREDENTIALS_MAX_BYTES = 8 * 1024 };
 
 static bool digest(struct text text, unsigned char out[EVP_MAX_MD_SIZE])
 {
@@ -31,7 +30,7 @@ bool basic_check(const struct settings *settings, struct text credentials, struc
     struct buf plain;
     bool known = false;
 
-    buf_init(&plain, CREDENTIALS_MAX_BYTES);
+    buf_init(&plain, BASIC_CREDENTIALS_MAX_BYTES);
     if (base64_decode(credentials, &plain)) {
         struct text password = buf_text(&plain), name = text_cut(&password, ':');
         bool has_colon = password.data != NULL;

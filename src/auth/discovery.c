@@ -5,17 +5,16 @@
 #include <string.h>
 
 #include "auth/algorithm.h"
+#include "caps.h"
 #include "net/url.h"
 #include "util/arena.h"
 #include "util/json.h"
-
-enum { URL_MAX_BYTES = 4 * 1024 };
 
 const char *discovery_url(struct arena *arena, struct text issuer)
 {
     struct url url;
 
-    if (issuer.length > URL_MAX_BYTES || !url_read(issuer, &url) ||
+    if (issuer.length > DISCOVERY_URL_MAX_BYTES || !url_read(issuer, &url) ||
         url.path.data + url.path.length != issuer.data + issuer.length)
         return NULL;
     if (issuer.data[issuer.length - 1] == '/')
@@ -30,7 +29,7 @@ static const char *read_address(struct arena *arena, struct json_object *json, c
     struct url own, url;
     struct text text;
 
-    if (!json_string(json_member(json, name), &text) || text.length > URL_MAX_BYTES ||
+    if (!json_string(json_member(json, name), &text) || text.length > DISCOVERY_URL_MAX_BYTES ||
         !url_read(text, &url) || !url_read(issuer, &own))
         return NULL;
     if (!url.is_https && (own.is_https || text_compare_nocase(url.host, own.host) != 0))

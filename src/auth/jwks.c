@@ -11,16 +11,12 @@
 #include <openssl/pem.h>
 #include <stdlib.h>
 
+#include "caps.h"
 #include "util/base64.h"
 #include "util/json.h"
 #include "util/memory.h"
 
-enum {
-    NUMBER_MAX_BYTES = JWKS_RSA_MOST_BITS / 8, /* a longer one is not read */
-    EXPONENT_MAX_BITS = 64,                    /* a larger one only costs time */
-    COORDINATE_MAX_BYTES = 66,
-    PEM_MAX_BYTES = 4096,
-};
+enum { NUMBER_SIZE = JWKS_RSA_MAX_BITS / 8, COORDINATE_SIZE = 66, PEM_SIZE = 4096 };
 
 static const char bad_rsa[] = "an RSA key is not of 2048 to 4096 bits, or broken";
 static const char bad_point[] = "an EC key is not on its curve, or broken";
@@ -54,7 +50,7 @@ static BIGNUM *read_number(struct json_object *key, const char *name)
     struct buf bytes;
     BIGNUM *number = NULL;
 
-    buf_init(&bytes, NUMBER_MAX_BYTES);
+    buf_init(&bytes, NUMBER_SIZE);
     if (read_bytes(key, name, &bytes))
         number = BN_bin2bn((const unsigned char *)bytes.data, (int)bytes.length, NULL);
     buf_free(&bytes);
@@ -82,7 +78,7 @@ static const char *read_rsa(struct json_object *json, struct key *out)
     OSSL_PARAM_BLD *builder = OSSL_PARAM_BLD_new();
 
     if (builder && n && e && BN_num_bits(n) >= JWKS_RSA_LEAST_BITS && BN_is_odd(n) && BN_is_odd(e) &&
-        !BN_is_one(e) && BN_num_bits(e) <= EXPONENT_MAX_BITS &&
+        !BN_is_one(e) && BN_num_bits(e) <= JWKS_EXPONENT_MAX_BITS &&
         OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_N, n) == 1 &&
         OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_E, e) == 1)
         out->public = make_key("RSA", builder);
@@ -106,7 +102,7 @@ static const char *read_ec(struct json_object *json, const struct curve *curve, 
     OSSL_PARAM_BLD *builder = OSSL_PARAM_BLD_new();
     struct buf point;
 
-    buf_init(&point, 1 + 2 * COORDINATE_MAX_BYTES);
+    buf_init(&point, 1 + 2 * COORDINATE_SIZE);
     if (builder && read_point(json, curve, &point) &&
         OSSL_PARAM_BLD_push_utf8_string(builder, OSSL_PKEY_PARAM_GROUP_NAME, curve->openssl, 0) == 1 &&
         OSSL_PARAM_BLD_push_octet_string(builder, OSSL_PKEY_PARAM_PUB_KEY, point.data, point.length) == 1)
@@ -133,7 +129,7 @@ static char *write_pem(EVP_PKEY *key)
 
     if (bio && PEM_write_bio_PUBKEY(bio, key) == 1) {
         length = BIO_get_mem_data(bio, &bytes);
-        if (length > 0 && length <= PEM_MAX_BYTES)
+        if (length > 0 && length <= PEM_SIZE)
             pem = memory_copy(bytes, (size_t)length);
     }
     BIO_free(bio);
@@ -206,7 +202,7 @@ static void add_key(struct jwks *jwks, struct json_object *json)
     struct key key = {.public = NULL};
     const char *why = NULL;
 
-    if (jwks->count == JWKS_MAX_KEYS)
+    if (jwks->count == JWKS_KEYS_MAX)
         why = "there are too many keys";
     else if (read_key(json, &key, &why)) {
         jwks->keys[jwks->count++] = key;

@@ -7,9 +7,10 @@
 #include <stddef.h>
 
 #include "auth/algorithm.h"
+#include "caps.h"
 #include "util/text.h"
 
-enum { JWKS_MAX_KEYS = 64, JWKS_RSA_LEAST_BITS = 2048, JWKS_RSA_MOST_BITS = 4096 };
+enum { JWKS_RSA_LEAST_BITS = 2048 };
 
 struct key {
     EVP_PKEY *public;
@@ -23,7 +24,7 @@ struct key {
 
 struct jwks {
     size_t count;
-    struct key keys[JWKS_MAX_KEYS];
+    struct key keys[JWKS_KEYS_MAX];
     size_t bad;          /* keys that should have been usable and are not */
     const char *bad_why; /* of the first of them, a constant */
 };

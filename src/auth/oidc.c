@@ -12,6 +12,7 @@
 #include "auth/signature.h"
 #include "auth/token.h"
 #include "auth/userinfo.h"
+#include "caps.h"
 #include "log.h"
 #include "net/client.h"
 #include "net/fetch.h"
@@ -21,20 +22,14 @@
 #include "util/claims.h"
 #include "util/memory.h"
 
-enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
-enum {
-    TOKENS_MAX_BYTES = 4 * 1024 * 1024,
-    USER_MAX_BYTES = 64 * 1024, /* more groups than that are asked for each time */
-    WAIT_MS = 1000,
-};
-
+enum { SECOND = 1000 };
 const struct oidc_times oidc_times = {
-    .fresh = HOUR,
-    .usable = 24 * HOUR,
-    .pause = 10 * SECOND,
-    .patience = 2 * SECOND,
-    .user = 5 * MINUTE,
-    .refusal = 5 * SECOND,
+    .fresh = OIDC_FRESH_MS,
+    .usable = OIDC_USABLE_MS,
+    .pause = OIDC_PAUSE_MS,
+    .patience = OIDC_PATIENCE_MS,
+    .user = OIDC_REMEMBERED_MS,
+    .refusal = OIDC_REFUSAL_MS,
 };
 
 struct oidc {
@@ -71,7 +66,7 @@ struct oidc *oidc_new(const struct oidc_times *times)
 
     oidc->times = times ? *times : oidc_times;
     oidc->providers = providers_new();
-    oidc->tokens = cache_new(TOKENS_MAX_BYTES, oidc->times.user);
+    oidc->tokens = cache_new(OIDC_TOKENS_MAX_BYTES, oidc->times.user);
     oidc->claims = claims_new();
     return oidc;
 }
@@ -84,6 +79,11 @@ void oidc_free(struct oidc *oidc)
     cache_free(oidc->tokens);
     providers_free(oidc->providers);
     free(oidc);
+}
+
+void oidc_look(const struct oidc *oidc, struct cache_view *out)
+{
+    cache_look(oidc->tokens, out);
 }
 
 /* ---- results: each ends the visit ---- */
@@ -249,6 +249,7 @@ static enum need look(struct visit *visit)
     enum need need;
 
     if (known) {
+        cache_hit(visit->oidc->tokens); /* somebody else has asked meanwhile */
         need = judge(visit, known);
         cache_value_release(&known->value);
         return need;
@@ -411,8 +412,9 @@ static enum need get_user(struct visit *visit)
         if (answer.why)
             log_provider(visit->token.issuer, context->arena, "identity provider fails",
                          arena_format(context->arena, "userinfo: %s", answer.why));
+        cache_missed(visit->oidc->tokens);
         found = read_user(visit, &answer, discovery->kind);
-        if (found->value.bytes <= USER_MAX_BYTES)
+        if (found->value.bytes <= OIDC_USER_MAX_BYTES)
             cache_put(visit->oidc->tokens, visit->digest, &found->value, clock_ms());
         judge(visit, found);
         cache_value_release(&found->value);
@@ -436,7 +438,7 @@ static enum need wait_for_others(struct visit *visit, enum need need)
 
     if (left <= 0)
         return refuse_without(visit, "the deadline passed while the provider was being asked", SECOND);
-    if (client_wait(context->fetcher, context->client, left < WAIT_MS ? (int)left : WAIT_MS))
+    if (client_wait(context->fetcher, context->client, left < OIDC_WAIT_MS ? (int)left : OIDC_WAIT_MS))
         return need;
     visit->result = AUTH_GONE;
     return NEED_NOTHING;
@@ -522,6 +524,8 @@ enum auth_result oidc_check(const struct auth_context *context, struct text bear
         visit.digest = digest_of(context->arena, bearer);
         known = find_remembered(&visit);
         if (known) {
+            if (!context->again)
+                cache_hit(visit.oidc->tokens);
             judge(&visit, known);
             cache_value_release(&known->value);
             return visit.result;

@@ -11,6 +11,7 @@
 #include "auth/auth.h"
 #include "util/text.h"
 
+struct cache_view;
 struct oidc;
 
 /* Milliseconds. */
@@ -28,6 +29,10 @@ extern const struct oidc_times oidc_times;
 
 struct oidc *oidc_new(const struct oidc_times *times); /* NULL: oidc_times */
 void oidc_free(struct oidc *oidc);                     /* NULL is allowed */
+
+/* What is remembered of tokens. A hit is a request whose token was judged by that, a miss one that asked its
+ * provider who the user is. */
+void oidc_look(const struct oidc *oidc, struct cache_view *out);
 
 /* `bearer` is what stands behind "Bearer". *refusal is that of credentials that are wrong; it is changed
  * where it is another. */

@@ -7,7 +7,7 @@
 #include "util/memory.h"
 
 /* What a cache spends on an entry besides its value, about; it bounds their number, too. */
-enum { ENTRY_BYTES = 256 };
+enum { ENTRY_SIZE = 256 };
 
 static void destroy(struct cache_value *value)
 {
@@ -35,7 +35,7 @@ struct remembered *remembered_new(const struct remembered *from, const struct te
         bytes += groups[i].length;
     copy = memory_new(1, bytes);
     *copy = *from;
-    cache_value_init(&copy->value, bytes + ENTRY_BYTES, destroy);
+    cache_value_init(&copy->value, bytes + ENTRY_SIZE, destroy);
     free_bytes = (char *)copy + fixed;
     copy->issuer = put(&free_bytes, from->issuer);
     copy->subject = put(&free_bytes, from->subject);

@@ -15,11 +15,11 @@
 #include "auth/jwks.h"
 #include "auth/token.h"
 
-enum { DER_MAX_BYTES = 256 };
+enum { DER_SIZE = 256 };
 
 /* R and S, each with the length of a coordinate (RFC 7518, section 3.4), as the DER that OpenSSL reads. 0
  * when they are not of that length. */
-static size_t make_der(struct text signature, int curve_bits, unsigned char der[DER_MAX_BYTES])
+static size_t make_der(struct text signature, int curve_bits, unsigned char der[DER_SIZE])
 {
     int half = (curve_bits + 7) / 8, length = 0;
     const unsigned char *bytes = (const unsigned char *)signature.data;
@@ -34,7 +34,7 @@ static size_t make_der(struct text signature, int curve_bits, unsigned char der[
     s = BN_bin2bn(bytes + half, half, NULL);
     if (pair && r && s && ECDSA_SIG_set0(pair, r, s) == 1) {
         r = s = NULL;
-        if (i2d_ECDSA_SIG(pair, NULL) <= DER_MAX_BYTES)
+        if (i2d_ECDSA_SIG(pair, NULL) <= DER_SIZE)
             length = i2d_ECDSA_SIG(pair, &end);
     }
     BN_free(r);
@@ -61,7 +61,7 @@ static bool verify_by_openssl(const struct token *token, const struct key *key)
 {
     const struct algorithm_row *row = algorithm_row(token->algorithm);
     struct text signature = token->signature, bytes = token->signed_bytes;
-    unsigned char der[DER_MAX_BYTES];
+    unsigned char der[DER_SIZE];
     EVP_MD_CTX *context = EVP_MD_CTX_new();
     EVP_PKEY_CTX *detail = NULL;
     bool valid = context != NULL;

@@ -5,13 +5,12 @@
 #include <math.h>
 #include <string.h>
 
+#include "caps.h"
 #include "model/identity.h"
 #include "sources/note.h"
 #include "util/arena.h"
 #include "util/base64.h"
 #include "util/json.h"
-
-enum { ALGORITHM_SHOWN_BYTES = 24 };
 
 /* What one part stands for, in the arena; false when it is no strict base64url. */
 static bool decode(struct arena *arena, struct text part, struct text *out)
@@ -67,7 +66,7 @@ static const char *read_header_members(struct arena *arena, struct json_object *
         return "the token names no algorithm";
     if (!algorithm_find(name, &out->algorithm))
         return arena_format(arena, "the token's algorithm is not one that is accepted: %s",
-                            note_words(arena, name, ALGORITHM_SHOWN_BYTES));
+                            note_words(arena, name, TOKEN_ALGORITHM_SHOWN_MAX_BYTES));
     if (!copy_string(arena, header, "kid", &out->kid))
         return "the token's kid is no string";
     if (!copy_string(arena, header, "typ", &typ) || (typ.data && !is_type(typ)))

@@ -12,8 +12,6 @@
 struct arena;
 
 enum {
-    TOKEN_MAX_BYTES = 16 * 1024,
-    TOKEN_SUBJECT_MAX_BYTES = 1024,
     TOKEN_EARLY_SECONDS = 300, /* how far ahead of our clock `nbf` may be */
 };
 

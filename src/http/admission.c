@@ -1,4 +1,4 @@
-/* Slots and the queue under one lock: a slot is free only while nobody queues. */
+/* Slots and the queue under one lock. While somebody queues who may have a slot, none is free. */
 #include "http/admission.h"
 
 #include <pthread.h>
@@ -6,32 +6,43 @@
 
 #include <utlist.h>
 
+#include "caps.h"
 #include "http/exchange.h"
 #include "util/memory.h"
 #include "util/peer.h"
 
-enum { RESERVED_SHARE = 4 };
-
 struct admission {
     pthread_mutex_t lock;
-    size_t free_slots, queued;
+    size_t slots, free_slots, free_for_hours, queued;
     struct visit *queue;
 };
 
+/* All but a part, and but one at least; of one, that one. */
+static size_t all_but_a_part(size_t all)
+{
+    size_t reserved = all / ADMISSION_RESERVED_SHARE;
+
+    if (all <= 1)
+        return all;
+    return all - (reserved > 0 ? reserved : 1);
+}
+
 size_t admission_slots(size_t threads)
 {
-    size_t reserved = threads / RESERVED_SHARE;
+    return all_but_a_part(threads);
+}
 
-    if (threads <= 1)
-        return threads;
-    return threads - (reserved > 0 ? reserved : 1);
+size_t admission_slots_for_hours(size_t slots)
+{
+    return all_but_a_part(slots);
 }
 
 struct admission *admission_new(size_t slots)
 {
     struct admission *admission = memory_new(1, sizeof(*admission));
 
-    admission->free_slots = slots;
+    admission->slots = admission->free_slots = slots;
+    admission->free_for_hours = admission_slots_for_hours(slots);
     pthread_mutex_init(&admission->lock, NULL);
     return admission;
 }
@@ -44,13 +55,22 @@ void admission_free(struct admission *admission)
     free(admission);
 }
 
+/* The lock is held. */
+static bool take_slot(struct admission *admission, const struct visit *visit)
+{
+    if (admission->free_slots == 0 || (visit->hours && admission->free_for_hours == 0))
+        return false;
+    admission->free_slots--;
+    admission->free_for_hours -= visit->hours;
+    return true;
+}
+
 enum admission_verdict admission_enter(struct admission *admission, struct visit *visit)
 {
     enum admission_verdict verdict = ADMISSION_FULL;
 
     pthread_mutex_lock(&admission->lock);
-    if (admission->free_slots > 0) {
-        admission->free_slots--;
+    if (take_slot(admission, visit)) {
         verdict = ADMISSION_SLOT;
     } else if (admission->queued < ADMISSION_QUEUE_MAX) {
         DL_APPEND(admission->queue, visit);
@@ -68,16 +88,18 @@ static void take_out(struct admission *admission, struct visit *visit)
     admission->queued--;
 }
 
-struct visit *admission_leave(struct admission *admission)
+struct visit *admission_leave(struct admission *admission, bool hours)
 {
     struct visit *first;
 
     pthread_mutex_lock(&admission->lock);
-    first = admission->queue;
+    admission->free_slots++;
+    admission->free_for_hours += hours;
+    /* One slot was given back: after the first who may have it there is no other. */
+    for (first = admission->queue; first && !take_slot(admission, first); first = first->next)
+        continue;
     if (first)
         take_out(admission, first);
-    else
-        admission->free_slots++;
     pthread_mutex_unlock(&admission->lock);
     return first;
 }
@@ -94,4 +116,12 @@ struct visit *admission_take_gone(struct admission *admission)
         take_out(admission, visit);
     pthread_mutex_unlock(&admission->lock);
     return visit;
+}
+
+void admission_look(struct admission *admission, struct admission_view *out)
+{
+    pthread_mutex_lock(&admission->lock);
+    *out = (struct admission_view){admission->slots, admission->slots - admission->free_slots,
+                                   admission->queued};
+    pthread_mutex_unlock(&admission->lock);
 }

@@ -51,7 +51,7 @@ static struct exchange exchange_of_process(void)
 {
     static const struct exchange_ops ops = {parameter, write_bytes, descriptor};
 
-    return (struct exchange){.ops = &ops, .began = clock_ms()};
+    return (struct exchange){.ops = &ops, .began = clock_ms(), .began_us = clock_us()};
 }
 
 bool cgi_is_asked(void)

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "caps.h"
 #include "http/handlers.h"
 #include "http/server.h"
 #include "net/fetch.h"
@@ -19,8 +20,9 @@
 #include "util/arena.h"
 #include "util/buf.h"
 
+enum { QUERY_SIZE = 16 * 1024 * 1024 }; /* the kernel allows less than a third of it as arguments */
+
 enum { EXIT_USAGE = 2, EXIT_INCOMPLETE = 3 };
-enum { QUERY_MAX_BYTES = 16 * 1024 * 1024 }; /* the kernel allows less than a third of it as arguments */
 enum { METER_MS = 500 };
 
 enum option_code {
@@ -152,7 +154,7 @@ static const char *query_of(struct arena *arena, const struct arguments *argumen
     const char *query;
     struct buf buf;
 
-    buf_init(&buf, QUERY_MAX_BYTES);
+    buf_init(&buf, QUERY_SIZE);
     for (size_t i = 0; i < OPTION_COUNT; i++) {
         if (query_names[i] == NULL || arguments->value[i] == NULL)
             continue;
@@ -225,8 +227,8 @@ static int print_report(struct arena *arena, const struct report *report, enum f
     int status = report_is_complete(report) ? EXIT_SUCCESS : EXIT_INCOMPLETE;
     struct buf body, notes;
 
-    buf_init(&body, ANSWER_MAX_BYTES);
-    buf_init(&notes, ANSWER_MAX_BYTES);
+    buf_init(&body, RENDER_ANSWER_MAX_BYTES);
+    buf_init(&notes, RENDER_ANSWER_MAX_BYTES);
     if (!render[form](arena, report, &body)) {
         fputs("oscar-metrics: answer too large\n", stderr);
         status = EXIT_FAILURE;

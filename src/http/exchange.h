@@ -8,6 +8,7 @@
 #include "util/text.h"
 
 struct exchange;
+struct settings;
 
 struct exchange_ops {
     /* A CGI variable (RFC 3875): "REQUEST_METHOD", "SCRIPT_NAME", "QUERY_STRING", "HTTP_AUTHORIZATION", ...
@@ -22,8 +23,14 @@ struct exchange_ops {
 /* Stands first in the struct of each backing. */
 struct exchange {
     const struct exchange_ops *ops;
-    int64_t began; /* when it came: clock_ms() */
-    bool invalid;  /* what was sent cannot be served: a NUL in a parameter, a role that is not ours */
+    int64_t began;    /* when it came: clock_ms() */
+    int64_t began_us; /* the same moment: clock_us() */
+    int64_t until;    /* clock_ms(): writing its answer ends then, done or not; 0: never */
+    bool hours;       /* once it was found that it has to wait: the report asks for hours */
+    bool passed_gate; /* serve()'s: its credentials were judged, and the rest is to be served again */
+    bool invalid;     /* what was sent cannot be served: a NUL in a parameter, a role that is not ours */
+    struct settings
+        *settings; /* serve()'s: in force when it came, while it waits to be served again; else NULL */
 };
 
 #endif

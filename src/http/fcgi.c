@@ -29,11 +29,14 @@ static const char *parameter(struct exchange *exchange, const char *name)
 static bool write_bytes(struct exchange *exchange, struct text bytes)
 {
     FCGX_Stream *out = backing(exchange)->request.out;
-    enum { SLICE = 1 << 20 };
+    enum { WRITE_PIECE = 8 * 1024 };
 
     while (bytes.length > 0) {
-        int count = bytes.length < SLICE ? (int)bytes.length : SLICE;
+        int count = bytes.length < WRITE_PIECE ? (int)bytes.length : WRITE_PIECE;
 
+        /* A peer that takes a little now and then would hold the worker for ever. */
+        if (exchange->until > 0 && clock_ms() >= exchange->until)
+            return false;
         if (FCGX_PutStr(bytes.data, count, out) != count || FCGX_GetError(out) != 0)
             return false;
         bytes = text_skip(bytes, (size_t)count);
@@ -70,7 +73,8 @@ struct exchange *fcgi_begin(int connection, bool nul)
         return NULL;
     }
     exchange->exchange.ops = &fcgi_ops;
-    exchange->exchange.began = clock_ms();
+    exchange->exchange.began_us = clock_us();
+    exchange->exchange.began = exchange->exchange.began_us / 1000;
     /* An authorizer's answer would let somebody in elsewhere. */
     exchange->exchange.invalid = nul || request->role != FCGI_RESPONDER;
     return &exchange->exchange;

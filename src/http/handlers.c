@@ -1,7 +1,9 @@
 /* From a question to an answer. */
 #include "http/handlers.h"
 
+#include "caps.h"
 #include "http/cache_control.h"
+#include "http/counters.h"
 #include "http/query.h"
 #include "http/respond.h"
 #include "http/route.h"
@@ -20,12 +22,6 @@ static const char csv_type[] = "text/csv; charset=utf-8";
 enum stage handle_healthy(struct request *request)
 {
     return respond_text(request, 200, "healthy");
-}
-
-/* Settings are good, or the program would not run; a worker is free, or this would not be answered. */
-enum stage handle_ready(struct request *request)
-{
-    return respond_text(request, 200, "ready");
 }
 
 /* The admin may have everything read anew; others could only make work by that. */
@@ -139,12 +135,21 @@ static enum stage limit_to_owner(struct request *request, struct report *report)
     return GO_ON;
 }
 
+/* Empty: users see each other's ids. */
+static struct text pseudonym_key(const struct settings *settings)
+{
+    bool wanted = settings_flag(settings, OSCAR_METRICS_PSEUDONYMS);
+
+    return text_of(wanted ? settings_text(settings, OSCAR_METRICS_PSEUDONYM_KEY) : NULL);
+}
+
 static enum stage limit_to_user(struct request *request, struct report *report)
 {
     const struct scope_rules rules = {
         .inventory = &report->inventory,
         .user = request->identity.user,
         .owned_only = text_is(text_of(settings_text(request->settings, OSCAR_METRICS_SCOPE)), "owned"),
+        .pseudonym_key = pseudonym_key(request->settings),
         .services_namespace = text_of(settings_text(request->settings, OSCAR_SERVICES_NAMESPACE)),
     };
     enum stage stage;
@@ -225,14 +230,28 @@ static enum stage respond_report(struct request *request, const struct report *r
         headers[1] =
             (struct header){"Content-Disposition", arena_format(request->arena, "attachment; filename=\"%s\"",
                                                                 render_csv_name(request->arena, report))};
-    buf_init(&body, ANSWER_MAX_BYTES);
+    buf_init(&body, RENDER_ANSWER_MAX_BYTES);
     fits = csv ? render_csv(request->arena, report, &body) : render_json(request->arena, report, &body);
+    if (fits)
+        counters_report(request->server->counters, report);
     if (fits)
         respond(request, 200, csv ? csv_type : json_type, headers, buf_text(&body));
     else
         respond_text(request, 500, "answer too large");
     buf_free(&body);
     return ANSWERED;
+}
+
+bool report_asks_hours(const struct request *request)
+{
+    const struct query_rules rules = {request->now,
+                                      settings_number(request->settings, OSCAR_METRICS_MAX_RANGE)};
+    struct report report = {.question.kind = request->route->kind};
+
+    return query_parse(request->arena, request_parameter(request, "QUERY_STRING"), &rules,
+                       &report.question) == NULL &&
+           gather_needs(&report) >> SOURCE_HOURS & 1 &&
+           !text_is(text_of(settings_text(request->settings, PROMETHEUS_URL)), "none");
 }
 
 enum stage gather_report(struct request *request, struct report *report)
@@ -274,11 +293,13 @@ enum stage handle_owners(struct request *request)
     if (stage == GO_ON) {
         const struct header headers[] = {complete_header(request, &report), {NULL, NULL}};
 
-        buf_init(&body, ANSWER_MAX_BYTES);
-        if (render_owners(&owners, &body))
+        buf_init(&body, RENDER_ANSWER_MAX_BYTES);
+        if (render_owners(&owners, &body)) {
+            counters_report(request->server->counters, &report);
             stage = respond(request, 200, json_type, headers, buf_text(&body));
-        else
+        } else {
             stage = respond_text(request, 500, "answer too large");
+        }
         buf_free(&body);
     }
     report_free(&report);

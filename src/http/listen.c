@@ -8,7 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { BACKLOG = 1024, HOST_MAX = 256 };
+#include "caps.h"
 
 bool listen_is_inherited(void)
 {
@@ -62,7 +62,7 @@ static int open_path(const char *path, const char **why)
     }
     memcpy(address.sun_path, path, strlen(path) + 1);
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd >= 0 && bind_path(fd, &address) && listen(fd, BACKLOG) == 0)
+    if (fd >= 0 && bind_path(fd, &address) && listen(fd, LISTEN_BACKLOG_MAX) == 0)
         return fd;
     *why = errno == EADDRINUSE ? "another program listens on it" : strerror(errno);
     if (fd >= 0)
@@ -77,14 +77,14 @@ static int open_one(const struct addrinfo *info)
     if (fd < 0)
         return -1;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    if (bind(fd, info->ai_addr, info->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0)
+    if (bind(fd, info->ai_addr, info->ai_addrlen) == 0 && listen(fd, LISTEN_BACKLOG_MAX) == 0)
         return fd;
     close(fd);
     return -1;
 }
 
 /* "host", "[v6]" or nothing before the last colon. */
-static bool split(const char *address, char host[HOST_MAX], const char **port)
+static bool split(const char *address, char host[LISTEN_HOST_MAX_BYTES], const char **port)
 {
     const char *colon = strrchr(address, ':');
     size_t length;
@@ -97,7 +97,7 @@ static bool split(const char *address, char host[HOST_MAX], const char **port)
         address++;
         length -= 2;
     }
-    if (length >= HOST_MAX)
+    if (length >= LISTEN_HOST_MAX_BYTES)
         return false;
     memcpy(host, address, length);
     host[length] = '\0';
@@ -107,7 +107,7 @@ static bool split(const char *address, char host[HOST_MAX], const char **port)
 static int open_port(const char *address, const char **why)
 {
     struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM}, *all;
-    char host[HOST_MAX];
+    char host[LISTEN_HOST_MAX_BYTES];
     const char *port;
     int fd = -1, failed;
 

@@ -13,12 +13,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "caps.h"
 #include "http/record.h"
 #include "log.h"
 #include "util/memory.h"
 #include "util/timestamp.h"
-
-enum { RECEIVE_SECONDS = 2, SEND_SECONDS = 10, OUT_OF_DESCRIPTORS_MS = 100 };
 
 struct guest {
     struct guest *older, *newer; /* within its list */
@@ -30,6 +29,7 @@ struct guest {
 /* Guests with the same patience, the oldest first: its end comes first. */
 struct queue {
     struct guest *oldest, *newest;
+    size_t count;
     int64_t patience_ms;
 };
 
@@ -37,9 +37,10 @@ struct lobby {
     pthread_mutex_t turn;  /* who accepts and looks */
     pthread_mutex_t lists; /* the queues and the count */
     int epoll, stop, listening;
+    bool closing; /* the turn's */
     struct queue arriving, leaving;
     size_t guests;
-    char look[LOBBY_LOOK_BYTES];
+    char look[LOBBY_LOOK_MAX_BYTES];
 };
 
 static void watch(struct lobby *lobby, int fd, uint32_t events, void *who)
@@ -85,6 +86,7 @@ static int let_go(struct lobby *lobby, struct guest *guest)
     *(guest->older ? &guest->older->newer : &queue->oldest) = guest->newer;
     *(guest->newer ? &guest->newer->older : &queue->newest) = guest->older;
     epoll_ctl(lobby->epoll, EPOLL_CTL_DEL, fd, NULL);
+    queue->count--;
     lobby->guests--;
     free(guest);
     return fd;
@@ -110,13 +112,15 @@ static void take_in(struct lobby *lobby, struct queue *queue, int fd)
         .older = queue->newest, .queue = queue, .fd = fd, .until = clock_ms() + queue->patience_ms};
     *(queue->newest ? &queue->newest->newer : &queue->oldest) = guest;
     queue->newest = guest;
+    queue->count++;
     lobby->guests++;
     /* EPOLLOUT is there at once: whoever waits hears of a guest whose time it did not know of. */
     watch(lobby, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, guest);
     pthread_mutex_unlock(&lobby->lists);
 }
 
-/* What the bytes that wait on a connection say; RECORD_WRONG also when the peer is gone. */
+/* What the bytes that wait on a connection say; RECORD_WRONG also when the peer is gone, or they are more
+ * than anybody sends. */
 static enum record_verdict look_at(struct lobby *lobby, int fd, struct record_seen *seen)
 {
     ssize_t length = recv(fd, lobby->look, sizeof(lobby->look), MSG_PEEK | MSG_DONTWAIT);
@@ -127,9 +131,7 @@ static enum record_verdict look_at(struct lobby *lobby, int fd, struct record_se
     if (length == 0)
         return RECORD_WRONG;
     verdict = record_look((struct text){lobby->look, (size_t)length}, seen);
-    if (verdict == RECORD_MORE && (size_t)length == sizeof(lobby->look))
-        return RECORD_READY;
-    return verdict;
+    return verdict == RECORD_MORE && (size_t)length == sizeof(lobby->look) ? RECORD_WRONG : verdict;
 }
 
 static void set_timeout(int fd, int option, time_t seconds)
@@ -160,15 +162,15 @@ static struct arrival receive(struct lobby *lobby)
     if (fd < 0) {
         /* Without a free descriptor the socket stays readable: no spinning until one is given back. */
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            struct timespec pause = {.tv_nsec = OUT_OF_DESCRIPTORS_MS * 1000000L};
+            struct timespec pause = {.tv_nsec = LOBBY_OUT_OF_DESCRIPTORS_MS * 1000000L};
 
             log_event(LOG_ERROR, "no descriptor for a new connection", NULL);
             nanosleep(&pause, NULL);
         }
         return nobody;
     }
-    set_timeout(fd, SO_RCVTIMEO, RECEIVE_SECONDS);
-    set_timeout(fd, SO_SNDTIMEO, SEND_SECONDS);
+    set_timeout(fd, SO_RCVTIMEO, LOBBY_RECEIVE_SECONDS);
+    set_timeout(fd, SO_SNDTIMEO, LOBBY_SEND_SECONDS);
     verdict = look_at(lobby, fd, &arrival.seen);
     if (verdict == RECORD_READY)
         return arrival;
@@ -231,21 +233,48 @@ static int send_away(struct lobby *lobby)
     return (int)next;
 }
 
+/* A connection that was accepted is lost to whoever serves the socket next: its request may be on its way. */
+static void begin_to_close(struct lobby *lobby)
+{
+    int64_t end = clock_ms() + LOBBY_CLOSING_MS;
+
+    lobby->closing = true;
+    epoll_ctl(lobby->epoll, EPOLL_CTL_DEL, lobby->stop, NULL);
+    epoll_ctl(lobby->epoll, EPOLL_CTL_DEL, lobby->listening, NULL);
+    pthread_mutex_lock(&lobby->lists);
+    for (struct guest *guest = lobby->arriving.oldest; guest; guest = guest->newer)
+        if (guest->until > end)
+            guest->until = end;
+    pthread_mutex_unlock(&lobby->lists);
+}
+
+/* Who sends others away may leave nobody to wait for. */
+static bool is_over(struct lobby *lobby)
+{
+    bool empty;
+
+    pthread_mutex_lock(&lobby->lists);
+    empty = lobby->arriving.oldest == NULL;
+    pthread_mutex_unlock(&lobby->lists);
+    return lobby->closing && empty;
+}
+
 struct arrival lobby_next(struct lobby *lobby)
 {
-    struct epoll_event event;
     struct arrival arrival = nobody;
-    bool open = true;
 
     pthread_mutex_lock(&lobby->turn);
-    while (open && arrival.connection < 0) {
-        /* One event at a time: what is left over stays the kernel's, also for the thread that comes next. */
-        int count = epoll_wait(lobby->epoll, &event, 1, send_away(lobby));
+    while (arrival.connection < 0) {
+        struct epoll_event event;
+        int patience = send_away(lobby);
 
-        if (count <= 0)
+        if (is_over(lobby))
+            break;
+        /* One event at a time: what is left over stays the kernel's, also for the thread that comes next. */
+        if (epoll_wait(lobby->epoll, &event, 1, patience) <= 0)
             continue;
         if (event.data.ptr == &lobby->stop)
-            open = false;
+            begin_to_close(lobby);
         else if (event.data.ptr == &lobby->listening)
             arrival = receive(lobby);
         else
@@ -253,6 +282,16 @@ struct arrival lobby_next(struct lobby *lobby)
     }
     pthread_mutex_unlock(&lobby->turn);
     return arrival;
+}
+
+size_t lobby_arriving(struct lobby *lobby)
+{
+    size_t count;
+
+    pthread_mutex_lock(&lobby->lists);
+    count = lobby->arriving.count;
+    pthread_mutex_unlock(&lobby->lists);
+    return count;
 }
 
 void lobby_leave(struct lobby *lobby, const struct arrival *served)

@@ -12,32 +12,30 @@
 
 struct lobby;
 
-enum {
-    LOBBY_GUESTS_MAX = 1024,       /* connections that wait; when one more comes, the oldest is closed */
-    LOBBY_PATIENCE_MS = 10 * 1000, /* for a request to arrive */
-    LOBBY_LINGER_MS = 2 * 1000,    /* for a peer to take leave after its answer */
-    LOBBY_LOOK_BYTES = 72 * 1024,  /* of a request's head; more is handed on as it is */
-};
-
 /* `listening` stays the caller's, and becomes non-blocking. NULL when the kernel gives no descriptors. */
 struct lobby *lobby_new(int listening);
 void lobby_free(struct lobby *lobby); /* closes the guests; NULL is allowed */
 
 /* A connection whose request has arrived. */
 struct arrival {
-    int connection; /* -1: lobby_close() was called */
+    int connection; /* -1: lobby_close() was called, and nobody is there any more */
     struct record_seen seen;
 };
 
 /* The next one; the caller closes the connection or gives it to lobby_leave(). */
 struct arrival lobby_next(struct lobby *lobby);
 
+/* How many connections wait whose request has not arrived. Safe from any thread. */
+size_t lobby_arriving(struct lobby *lobby);
+
 /* Takes leave of a served connection without holding the worker up: closes it at once when nothing can be
  * lost by that, else when the peer is done or after a while. A peer that is still sending would not read its
  * answer, and over TCP closing at once can throw away what is on its way. */
 void lobby_leave(struct lobby *lobby, const struct arrival *served);
 
-/* No connection is accepted any more; every lobby_next() ends. Safe from any thread. */
+/* No connection is accepted any more: others wait in the socket for whoever serves it next. Those who were
+ * let in are still served, if their requests come soon; then every lobby_next() ends. Safe from any thread.
+ */
 void lobby_close(struct lobby *lobby);
 
 #endif

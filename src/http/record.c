@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { HEADER_BYTES = 8, VERSION = 1, TYPE_BEGIN = 1, TYPE_ABORT = 2, TYPE_PARAMS = 4, TYPE_STDIN = 5 };
+enum { HEADER_SIZE = 8, VERSION = 1, TYPE_BEGIN = 1, TYPE_ABORT = 2, TYPE_PARAMS = 4, TYPE_STDIN = 5 };
 
 /* Reads name-value pairs (section 3.4) piece by piece: lengths of one byte, or of four with the high bit set.
  */
@@ -63,14 +63,14 @@ static bool take_record(struct text *bytes, struct record *record)
     const unsigned char *header = (const unsigned char *)bytes->data;
     size_t content, length;
 
-    if (bytes->length < HEADER_BYTES)
+    if (bytes->length < HEADER_SIZE)
         return false;
     content = (size_t)header[4] << 8 | header[5];
-    length = HEADER_BYTES + content + header[6];
+    length = HEADER_SIZE + content + header[6];
     *record = (struct record){.version = header[0],
                               .type = header[1],
                               .id = (unsigned)header[2] << 8 | header[3],
-                              .content = {bytes->data + HEADER_BYTES, content},
+                              .content = {bytes->data + HEADER_SIZE, content},
                               .whole = bytes->length >= length};
     *bytes = text_skip(*bytes, record->whole ? length : bytes->length);
     return true;

@@ -13,6 +13,7 @@
 
 struct arena;
 struct fetcher;
+struct pool;
 struct progress;
 struct route;
 struct server;
@@ -30,9 +31,10 @@ struct request {
     const struct settings *settings; /* one snapshot for the whole request */
     const struct server *server;     /* what all requests share */
     struct instant now;
-    bool admitted;    /* it may wait for backends and providers */
-    int64_t began;    /* clock_ms() */
-    int64_t deadline; /* clock_ms() */
+    struct pool *pool; /* whose worker serves it; NULL: one process for one request */
+    bool admitted;     /* it may wait for backends and providers */
+    int64_t began;     /* clock_ms() */
+    int64_t deadline;  /* clock_ms() */
     struct text method, path;
     const struct route *route;
     struct text segment; /* what stands in the route's place of a name, as it came */
@@ -40,7 +42,8 @@ struct request {
     struct question question;
     struct progress *progress; /* NULL: nobody watches */
     /* What was answered: for the log, and for the command line. */
-    int status;
+    int status;           /* 0: nothing */
+    size_t bytes;         /* of the body, as far as somebody took them */
     const char *reason;   /* of a refusal, for the log alone; NULL: the answer says it all */
     const char *refusal;  /* why there is no report, in the words of the answer */
     const char *complete; /* of a report: "true", "false" */

@@ -1,41 +1,20 @@
 /* CGI responses (RFC 3875, section 6). */
 #include "http/respond.h"
 
+#include "http/status.h"
 #include "report/render.h"
 #include "util/buf.h"
 
-enum { HEAD_MAX_BYTES = 4096 };
-
-static const char *reason_of(int status)
-{
-    static const struct {
-        int status;
-        const char *reason;
-    } reasons[] = {
-        {200, "OK"},
-        {400, "Bad Request"},
-        {401, "Unauthorized"},
-        {403, "Forbidden"},
-        {404, "Not Found"},
-        {405, "Method Not Allowed"},
-        {500, "Internal Server Error"},
-        {503, "Service Unavailable"},
-    };
-
-    for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
-        if (reasons[i].status == status)
-            return reasons[i].reason;
-    return "";
-}
+enum { HEAD_SIZE = 4096 };
 
 enum stage respond(struct request *request, int status, const char *content_type,
                    const struct header *headers, struct text body)
 {
     struct buf head;
 
-    buf_init(&head, HEAD_MAX_BYTES);
+    buf_init(&head, HEAD_SIZE);
     buf_format(&head, "Status: %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n", status,
-               reason_of(status), content_type, body.length);
+               http_status_reason(status), content_type, body.length);
     buf_add_string(&head,
                    "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nVary: Authorization\r\n");
     for (; headers && headers->name; headers++)
@@ -43,8 +22,8 @@ enum stage respond(struct request *request, int status, const char *content_type
     buf_add_string(&head, "\r\n");
     request->status = status;
     if (request->exchange->ops->write(request->exchange, buf_text(&head)) &&
-        !text_is(request->method, "HEAD"))
-        request->exchange->ops->write(request->exchange, body);
+        !text_is(request->method, "HEAD") && request->exchange->ops->write(request->exchange, body))
+        request->bytes = body.length;
     buf_free(&head);
     return ANSWERED;
 }
@@ -60,7 +39,7 @@ enum stage respond_bad_request(struct request *request, const char *message)
     struct buf body;
 
     request->refusal = message;
-    buf_init(&body, HEAD_MAX_BYTES);
+    buf_init(&body, HEAD_SIZE);
     render_error(message, &body);
     respond(request, 400, "application/json; charset=utf-8", NULL, buf_text(&body));
     buf_free(&body);

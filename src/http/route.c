@@ -3,15 +3,32 @@
 
 #include "http/handlers.h"
 
-static const struct route routes[] = {
-    {"/system/metrics", true, false, REPORT_SUMMARY, handle_report},
-    {"/system/metrics/", true, false, REPORT_SUMMARY, handle_report},
-    {"/system/metrics/breakdown", true, false, REPORT_BREAKDOWN, handle_report},
-    {"/system/metrics/owners", true, true, REPORT_OWNERS, handle_owners},
-    {"/system/metrics/*", true, false, REPORT_SERVICE, handle_report},
-    {"/-/healthy", false, false, REPORT_SUMMARY, handle_healthy},
-    {"/-/ready", false, false, REPORT_SUMMARY, handle_ready},
+static const char *const label_names[ROUTE_LABELS] = {
+    [ROUTE_SUMMARY] = "/system/metrics",
+    [ROUTE_BREAKDOWN] = "/system/metrics/breakdown",
+    [ROUTE_OWNERS] = "/system/metrics/owners",
+    [ROUTE_SERVICE] = "/system/metrics/{serviceName}",
+    [ROUTE_HEALTHY] = "/-/healthy",
+    [ROUTE_READY] = "/-/ready",
+    [ROUTE_METRICS] = "/-/metrics",
+    [ROUTE_OTHER] = "other",
 };
+
+static const struct route routes[] = {
+    {ROUTE_SUMMARY, "/system/metrics", true, false, REPORT_SUMMARY, handle_report},
+    {ROUTE_SUMMARY, "/system/metrics/", true, false, REPORT_SUMMARY, handle_report},
+    {ROUTE_BREAKDOWN, "/system/metrics/breakdown", true, false, REPORT_BREAKDOWN, handle_report},
+    {ROUTE_OWNERS, "/system/metrics/owners", true, true, REPORT_OWNERS, handle_owners},
+    {ROUTE_SERVICE, "/system/metrics/*", true, false, REPORT_SERVICE, handle_report},
+    {ROUTE_HEALTHY, "/-/healthy", false, false, REPORT_SUMMARY, handle_healthy},
+    {ROUTE_READY, "/-/ready", false, false, REPORT_SUMMARY, handle_ready},
+    {ROUTE_METRICS, "/-/metrics", false, false, REPORT_SUMMARY, handle_metrics},
+};
+
+const char *route_label_name(enum route_label label)
+{
+    return label_names[label];
+}
 
 static bool fits(const char *pattern, struct text path, struct text *segment)
 {

@@ -6,7 +6,24 @@
 
 #include "http/request.h"
 
+/* What metrics call the paths: few, whatever is asked for. */
+enum route_label {
+    ROUTE_SUMMARY,
+    ROUTE_BREAKDOWN,
+    ROUTE_OWNERS,
+    ROUTE_SERVICE,
+    ROUTE_HEALTHY,
+    ROUTE_READY,
+    ROUTE_METRICS,
+    ROUTE_OTHER, /* no such path */
+    ROUTE_LABELS
+};
+
+/* "/system/metrics/{serviceName}", "other" */
+const char *route_label_name(enum route_label label);
+
 struct route {
+    enum route_label label;
     const char *path;       /* "*" stands for one segment, the service's name */
     bool needs_credentials; /* the gate comes first */
     bool needs_admin;       /* and lets only the admin through */

@@ -1,18 +1,19 @@
 /* The table of contents: one call a stage, in the order in which the contract wants them checked. */
 #include "http/serve.h"
 
-#include <stdio.h>
-
 #include "auth/auth.h"
+#include "caps.h"
+#include "http/access_log.h"
+#include "http/counters.h"
+#include "http/handlers.h"
 #include "http/respond.h"
 #include "http/route.h"
 #include "http/server.h"
-#include "log.h"
+#include "http/status.h"
+#include "net/fetch.h"
 #include "settings.h"
 #include "util/arena.h"
 #include "util/peer.h"
-
-enum { RETRY_AFTER_SECONDS = 5 };
 
 struct text request_parameter(const struct request *request, const char *name)
 {
@@ -75,15 +76,19 @@ static enum stage authenticate(struct request *request)
         .oidc = request->server->oidc,
         .client = request->exchange->ops->descriptor(request->exchange),
         .may_wait = request->admitted,
+        .again = request->exchange->passed_gate,
         .now = request->now,
         .deadline = request->deadline,
     };
     const char *authorization = request->exchange->ops->parameter(request->exchange, "HTTP_AUTHORIZATION");
     struct auth_refusal refusal = {0};
+    enum auth_result result;
 
     if (!request->route->needs_credentials)
         return GO_ON;
-    switch (auth_check(&context, authorization, &request->identity, &refusal)) {
+    result = auth_check(&context, authorization, &request->identity, &refusal);
+    request->exchange->passed_gate = result != AUTH_WOULD_WAIT;
+    switch (result) {
     case AUTH_PASSED:
         return GO_ON;
     case AUTH_REFUSED:
@@ -121,8 +126,9 @@ static enum stage run_stages(struct request *request)
 
 static enum stage turn_away(struct request *request)
 {
+    counters_refuse(request->server->counters);
     return refuse(request, &(struct auth_refusal){
-                               .status = 503, .text = "too busy", .retry_after = RETRY_AFTER_SECONDS});
+                               .status = 503, .text = "too busy", .retry_after = SERVE_RETRY_AFTER_SECONDS});
 }
 
 /* From a first look, or from a queue. */
@@ -131,6 +137,7 @@ static enum stage answer(struct request *request, enum serve_as as)
     int64_t deadline = settings_number(request->settings, OSCAR_METRICS_DEADLINE);
     enum stage stage;
 
+    request->exchange->until = request->began + SERVE_ANSWER_DEADLINES * deadline;
     /* A twentieth of the time is kept for writing the answer down. */
     request->deadline = request->began + deadline / 20 * 19;
     /* What waited so long that a tenth is left would be a report of what could not be read. */
@@ -142,42 +149,52 @@ static enum stage answer(struct request *request, enum serve_as as)
     return stage == NOT_NOW && as != SERVE_UNADMITTED ? turn_away(request) : stage;
 }
 
-static void write_log(const struct request *request)
+/* The request has ended: it is counted, and has its line in the log. */
+static void settle(const struct request *request)
 {
-    char status[16], ms[24];
+    int64_t took = clock_us() - request->exchange->began_us;
+    int status = request->status ? request->status : STATUS_CLIENT_GONE;
+    const struct route *route = request->route;
+    enum route_label label;
+    struct text segment;
 
-    snprintf(status, sizeof(status), "%d", request->status);
-    snprintf(ms, sizeof(ms), "%lld", (long long)(clock_ms() - request->began));
-    log_event(LOG_INFO, request->status ? "request" : "client went away", "method",
-              arena_string(request->arena, request->method), "path",
-              arena_string(request->arena, request->path), "status", status, "ms", ms,
-              request->reason     ? "reason"
-              : request->complete ? "complete"
-                                  : NULL,
-              request->reason ? request->reason : request->complete, NULL);
+    /* Some requests are refused before anybody looks at their path. */
+    if (route == NULL)
+        route = route_find(request->path, &segment);
+    label = route ? route->label : ROUTE_OTHER;
+    counters_answer(request->server->counters, label, status, took, request->bytes);
+    access_log(request, label, status, took);
 }
 
 bool serve(const struct server *server, const struct worker_memory *memory, struct exchange *exchange,
            enum serve_as as)
 {
-    struct settings *settings = settings_store_current(server->settings);
+    /* Who waited for a slot goes on with what was in force before. */
+    struct settings *settings =
+        exchange->settings ? exchange->settings : settings_store_current(server->settings);
     struct request request = {
         .exchange = exchange,
         .arena = memory->arena,
         .fetcher = memory->fetcher,
         .settings = settings,
         .server = server,
+        .pool = memory->pool,
         .now = instant_now(),
         .began = exchange->began,
     };
     enum stage stage;
 
+    fetcher_tally_reset(memory->fetcher);
     request.method = request_parameter(&request, "REQUEST_METHOD");
     request.path = read_path(&request);
     stage = answer(&request, as);
-    if (stage != NOT_NOW)
-        write_log(&request);
-    settings_release(settings);
+    exchange->settings = stage == NOT_NOW ? settings : NULL;
+    if (stage == NOT_NOW) {
+        exchange->hours = report_asks_hours(&request);
+    } else {
+        settle(&request);
+        settings_release(settings);
+    }
     arena_reset(memory->arena);
     return stage != NOT_NOW;
 }

@@ -7,12 +7,14 @@
 struct arena;
 struct exchange;
 struct fetcher;
+struct pool;
 struct server;
 
 /* What a worker has of its own. */
 struct worker_memory {
     struct arena *arena;
     struct fetcher *fetcher;
+    struct pool *pool; /* whose worker it is; NULL: none */
 };
 
 /* Whether a request may wait for a network. */

@@ -2,9 +2,11 @@
 #include "http/worker.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
+#include "caps.h"
 #include "http/admission.h"
 #include "http/fcgi.h"
 #include "http/lobby.h"
@@ -19,7 +21,8 @@ struct pool {
     struct lobby *lobby;
     struct admission *admission;
     pthread_t *threads;
-    size_t count;
+    size_t count, wanted;
+    atomic_size_t busy;
 };
 
 struct worker {
@@ -44,8 +47,12 @@ static void finish_visit(const struct worker *worker, struct visit *visit, enum 
 /* The visit's slot is this worker's, who serves whoever gets it afterwards, until nobody queues. */
 static void use_slot(const struct worker *worker, struct visit *visit)
 {
-    for (; visit; visit = admission_leave(worker->pool->admission))
+    while (visit) {
+        bool hours = visit->hours;
+
         finish_visit(worker, visit, SERVE_ADMITTED);
+        visit = admission_leave(worker->pool->admission, hours);
+    }
 }
 
 /* The visit would have to wait for a network. */
@@ -81,20 +88,25 @@ static void receive(const struct worker *worker, const struct arrival *arrival)
         return;
     visit = memory_new(1, sizeof(*visit));
     *visit = (struct visit){.exchange = exchange, .arrival = *arrival};
-    if (serve(worker->pool->server, &worker->memory, exchange, SERVE_UNADMITTED))
+    if (serve(worker->pool->server, &worker->memory, exchange, SERVE_UNADMITTED)) {
         end_visit(worker->pool, visit);
-    else
+    } else {
+        visit->hours = exchange->hours;
         admit(worker, visit);
+    }
 }
 
 static void *work(void *context)
 {
     struct pool *pool = context;
-    struct worker worker = {pool, {arena_new(), fetcher_new(pool->server->fetch)}};
+    struct worker worker = {pool, {arena_new(), fetcher_new(pool->server->fetch), pool}};
     struct arrival arrival;
 
-    while ((arrival = lobby_next(pool->lobby)).connection >= 0)
+    while ((arrival = lobby_next(pool->lobby)).connection >= 0) {
+        atomic_fetch_add(&pool->busy, 1);
         receive(&worker, &arrival);
+        atomic_fetch_sub(&pool->busy, 1);
+    }
     fetcher_free(worker.memory.fetcher);
     arena_free(worker.memory.arena);
     return NULL;
@@ -113,6 +125,7 @@ struct pool *pool_start(const struct server *server, int listening, size_t count
     struct pool *pool = memory_new(1, sizeof(*pool));
 
     pool->server = server;
+    pool->wanted = count;
     pool->admission = admission_new(admission_slots(count));
     pool->threads = memory_new(count, sizeof(*pool->threads));
     pool->lobby = lobby_new(listening);
@@ -127,6 +140,23 @@ struct pool *pool_start(const struct server *server, int listening, size_t count
         pthread_join(pool->threads[i], NULL);
     pool_free(pool);
     return NULL;
+}
+
+void pool_look(struct pool *pool, struct pool_view *out)
+{
+    struct admission_view admission;
+
+    admission_look(pool->admission, &admission);
+    *out = (struct pool_view){
+        .workers = pool->wanted,
+        .busy = atomic_load(&pool->busy),
+        .slots = admission.slots,
+        .running = admission.used,
+        .queued = admission.queued,
+        .queued_max = ADMISSION_QUEUE_MAX,
+        .arriving = lobby_arriving(pool->lobby),
+        .arriving_max = LOBBY_GUESTS_MAX,
+    };
 }
 
 bool pool_stop(struct pool *pool, int64_t patience_ms)

@@ -16,4 +16,13 @@ struct pool *pool_start(const struct server *server, int listening, size_t count
  * ended and the pool is freed; false: some still run, and only the end of the process ends them. */
 bool pool_stop(struct pool *pool, int64_t patience_ms);
 
+/* A pool, seen at one moment: figures for the operator. */
+struct pool_view {
+    size_t workers, busy;                      /* busy: with a request */
+    size_t slots, running, queued, queued_max; /* reports; see http/admission.h */
+    size_t arriving, arriving_max;             /* connections whose request has not arrived */
+};
+
+void pool_look(struct pool *pool, struct pool_view *out);
+
 #endif

@@ -5,8 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "caps.h"
 #include "util/arena.h"
 #include "util/buf.h"
+
+enum { NOTES_SIZE = 32 * 1024 }; /* fits all that are kept */
 
 static const char *const level_names[] = {
     [STATUS_OK] = "ok",
@@ -41,7 +44,7 @@ static void add_note(struct source_status *status, bool open, const char *note)
 __attribute__((format(printf, 4, 0))) static void note(struct source_status *status, enum status_level level,
                                                        bool open, const char *format, va_list args)
 {
-    char words[1024];
+    char words[STATUS_NOTE_MAX_BYTES];
 
     if (level > status->level)
         status->level = level;
@@ -115,7 +118,7 @@ const char *status_notes(const struct source_status *status)
 
     if (status->level == STATUS_OK)
         return NULL;
-    buf_init(&joined, 16 * 1024);
+    buf_init(&joined, NOTES_SIZE);
     for (size_t i = 0; i < status->note_count && i < STATUS_NOTES_MAX; i++) {
         if (i > 0)
             buf_add_string(&joined, "; ");

@@ -5,13 +5,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "caps.h"
 #include "util/timestamp.h"
 
 struct arena;
 
 enum status_level { STATUS_OK, STATUS_PARTIAL, STATUS_MISSING };
-
-enum { STATUS_NOTES_MAX = 8 }; /* what comes after is counted: "and 3 more" */
 
 /* The status of one source in one report. Notes live in the arena given to status_init(). */
 struct source_status {

@@ -10,9 +10,9 @@
 #include "util/hash.h"
 #include "util/memory.h"
 
-enum { FIRST_SLOTS = 64, RECENT_HOURS = 4 };
-enum { STRINGS_MAX = 1 << 30 }; /* a country's number has 30 bits */
+enum { NUMBERS = 1 << 30 }; /* a country's number has 30 bits */
 
+enum { FIRST_SLOTS = 64, RECENT_HOURS = 4 };
 struct key {
     uint32_t namespace, service, user;
     uint32_t country : 30;
@@ -133,8 +133,8 @@ void usage_seal(struct usage *usage)
 /* ---- room ---- */
 
 enum {
-    ROW_BYTES = sizeof(struct row) + sizeof(uint32_t),
-    KEY_BYTES = sizeof(struct key) + 2 * sizeof(uint32_t),
+    ROW_SIZE = sizeof(struct row) + sizeof(uint32_t),
+    KEY_SIZE = sizeof(struct key) + 2 * sizeof(uint32_t),
 };
 
 size_t usage_bytes(const struct usage *usage)
@@ -170,7 +170,7 @@ static size_t capacity_for(const struct usage *usage, size_t needed, size_t capa
 
 static bool room_for_row(struct usage *usage)
 {
-    size_t capacity = capacity_for(usage, usage->row_count + 1, usage->row_capacity, ROW_BYTES);
+    size_t capacity = capacity_for(usage, usage->row_count + 1, usage->row_capacity, ROW_SIZE);
 
     if (capacity == 0)
         return false;
@@ -184,7 +184,7 @@ static bool room_for_row(struct usage *usage)
 
 static bool room_for_key(struct usage *usage)
 {
-    size_t capacity = capacity_for(usage, usage->key_count + 1, usage->key_capacity, KEY_BYTES);
+    size_t capacity = capacity_for(usage, usage->key_count + 1, usage->key_capacity, KEY_SIZE);
 
     if (capacity == 0)
         return false;
@@ -202,7 +202,7 @@ static bool room_for_string(struct usage *usage, size_t length)
     size_t strings = capacity_for(usage, usage->string_count + 1, usage->string_capacity, sizeof(uint32_t));
     size_t bytes = capacity_for(usage, usage->byte_count + length, usage->byte_capacity, 1);
 
-    if (usage->string_count >= STRINGS_MAX || strings == 0 || bytes == 0)
+    if (usage->string_count >= NUMBERS || strings == 0 || bytes == 0)
         return false;
     if (strings > usage->string_capacity) {
         usage->string_end = memory_grow(usage->string_end, strings, sizeof(*usage->string_end));

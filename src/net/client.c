@@ -2,10 +2,9 @@
  */
 #include "net/client.h"
 
+#include "caps.h"
 #include "net/fetch.h"
 #include "util/peer.h"
-
-enum { LOOK_MS = 200 };
 
 bool client_wait(struct fetcher *fetcher, int client, int timeout_ms)
 {
@@ -13,8 +12,8 @@ bool client_wait(struct fetcher *fetcher, int client, int timeout_ms)
 
     if (seen == PEER_GONE)
         return false;
-    if (seen == PEER_SENDS && timeout_ms > LOOK_MS)
-        timeout_ms = LOOK_MS;
+    if (seen == PEER_SENDS && timeout_ms > CLIENT_LOOK_MS)
+        timeout_ms = CLIENT_LOOK_MS;
     fetcher_wait(fetcher, seen == PEER_QUIET ? client : -1, timeout_ms);
     return true;
 }

@@ -1,29 +1,24 @@
-/* Fetches over one curl multi handle. What libcurl says becomes an outcome and words for an operator; its own
- * error texts are passed on only for TLS, where the detail matters and no URL stands in them. */
+/* Fetches over one curl multi handle. */
 #include "net/fetch.h"
 
 #include <curl/curl.h>
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "caps.h"
+#include "net/curl_end.h"
 #include "net/outage.h"
+#include "net/traffic.h"
 #include "net/trust.h"
 #include "util/buf.h"
 #include "util/memory.h"
 #include "util/timestamp.h"
 
-enum {
-    CONNECT_MS = 5000,
-    MAX_HEADER_BYTES = 256 * 1024,
-    MAX_BACKEND_BYTES = 1024,
-    MAX_RETRY_AFTER = 24 * 3600, /* seconds: longer than anybody waits */
-    KEPT_CONNECTIONS = 16,
-    CA_CACHE_SECONDS = 600, /* where nothing is shared: a CA file that was replaced is seen after that */
-    ROUNDING_MS = 50,       /* curl's timers and our deadline are not the same clock reading */
-};
+enum { BACKEND_SIZE = 1024 };    /* fits every name that DNS knows */
+enum { CA_CACHE_SECONDS = 600 }; /* where nothing is shared: a CA file that was replaced is seen after that */
 
 /* One fetch. It is in the fetcher's list until its done() is called. */
 struct fetch {
@@ -35,6 +30,9 @@ struct fetch {
     struct fetch_shared *shared;
     char *backend; /* "https://host:port"; NULL: there is none */
     char *ca_file; /* NULL: the system's */
+    enum backend of;
+    bool out;      /* not tried: it could not be connected to just now */
+    int64_t began; /* clock_us() */
     int64_t deadline, retry_after_ms;
     fetch_take *take; /* NULL: the body is kept */
     fetch_done *done;
@@ -46,12 +44,14 @@ struct fetch {
 
 struct fetch_shared {
     struct outages *outages;
+    struct traffic *traffic;
     struct trust *trust; /* NULL: curl's TLS library is another one */
 };
 
 struct fetcher {
     struct fetch_shared *shared;
     CURLM *multi;
+    struct fetch_tally tally[BACKEND_COUNT];
     struct fetch *fetches;
     size_t running;
     size_t stillborn; /* of them, those without an easy handle: no reason to wait */
@@ -78,6 +78,7 @@ struct fetch_shared *fetch_shared_new(void)
     struct fetch_shared *shared = memory_new(1, sizeof(*shared));
 
     shared->outages = outages_new();
+    shared->traffic = traffic_new();
     if (trust_fits(curl_version_info(CURLVERSION_NOW)->ssl_version))
         shared->trust = trust_new();
     return shared;
@@ -88,8 +89,26 @@ void fetch_shared_free(struct fetch_shared *shared)
     if (shared == NULL)
         return;
     outages_free(shared->outages);
+    traffic_free(shared->traffic);
     trust_free(shared->trust);
     free(shared);
+}
+
+void fetch_shared_renew(struct fetch_shared *shared)
+{
+    outages_forget(shared->outages);
+    if (shared->trust)
+        trust_renew(shared->trust);
+}
+
+bool fetch_shared_trusts(struct fetch_shared *shared, const char *ca_file)
+{
+    return shared->trust ? trust_reads(shared->trust, ca_file) : access(ca_file, R_OK) == 0;
+}
+
+struct traffic *fetch_shared_traffic(const struct fetch_shared *shared)
+{
+    return shared->traffic;
 }
 
 struct fetcher *fetcher_new(struct fetch_shared *shared)
@@ -100,7 +119,7 @@ struct fetcher *fetcher_new(struct fetch_shared *shared)
     fetcher->multi = curl_multi_init();
     if (fetcher->multi == NULL)
         abort();
-    curl_multi_setopt(fetcher->multi, CURLMOPT_MAXCONNECTS, (long)KEPT_CONNECTIONS);
+    curl_multi_setopt(fetcher->multi, CURLMOPT_MAXCONNECTS, (long)FETCH_KEPT_CONNECTIONS_MAX);
     return fetcher;
 }
 
@@ -111,6 +130,16 @@ void fetcher_free(struct fetcher *fetcher)
     fetcher_cancel(fetcher);
     curl_multi_cleanup(fetcher->multi);
     free(fetcher);
+}
+
+void fetcher_tally_reset(struct fetcher *fetcher)
+{
+    memset(fetcher->tally, 0, sizeof(fetcher->tally));
+}
+
+const struct fetch_tally *fetcher_tally(const struct fetcher *fetcher, enum backend backend)
+{
+    return &fetcher->tally[backend];
 }
 
 size_t fetcher_running(const struct fetcher *fetcher)
@@ -155,7 +184,7 @@ static size_t take_header(char *data, size_t size, size_t count, void *context)
 
     (void)data;
     fetch->header_bytes += size * count;
-    if (fetch->header_bytes <= MAX_HEADER_BYTES)
+    if (fetch->header_bytes <= FETCH_HEADERS_MAX_BYTES)
         return size * count;
     set_outcome(fetch, FETCH_BROKEN, "the headers of the answer are too large");
     return CURL_WRITEFUNC_ERROR;
@@ -180,7 +209,7 @@ static void add_header(struct fetch *fetch, const char *name, const char *value)
     struct buf line;
     struct curl_slist *headers;
 
-    buf_init(&line, 1024 * 1024);
+    buf_init(&line, FETCH_HEADER_MAX_BYTES);
     buf_add_string(&line, name);
     buf_add_string(&line, value);
     headers = line.full ? NULL : curl_slist_append(fetch->headers, line.data);
@@ -232,6 +261,23 @@ static CURLcode give_trust(CURL *easy, void *connection, void *context)
     return trust_give(fetch->shared->trust, connection, file, folder) ? CURLE_OK : CURLE_SSL_CACERT_BADFILE;
 }
 
+/* Nothing is read from a "folder" that is none. But a connection, or its session, is used again only by those
+ * who name the same: not by those who trust others, and not when what was trusted then has changed. */
+static void name_trust(struct fetch *fetch)
+{
+    char state[TRUST_STATE_SIZE];
+    struct buf name;
+
+    trust_state(fetch->shared->trust, fetch->ca_file, state);
+    buf_init(&name, FETCH_TRUST_MAX_BYTES);
+    buf_format(&name, "%s#%s", fetch->ca_file ? fetch->ca_file : "", state);
+    if (name.full)
+        set_outcome(fetch, FETCH_INVALID, "the CA file's name is too long");
+    else
+        curl_easy_setopt(fetch->easy, CURLOPT_CAPATH, name.data);
+    buf_free(&name);
+}
+
 static void set_trust(struct fetch *fetch)
 {
     CURL *easy = fetch->easy;
@@ -241,10 +287,7 @@ static void set_trust(struct fetch *fetch)
         curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, fetch);
         /* Curl is not to read it too. */
         curl_easy_setopt(easy, CURLOPT_CAINFO, NULL);
-        /* Nothing is read from a "folder" that is a file. But a connection is used again only by those who
-         * name the same: not by those who trust others. */
-        if (fetch->ca_file)
-            curl_easy_setopt(easy, CURLOPT_CAPATH, fetch->ca_file);
+        name_trust(fetch);
     } else if (fetch->ca_file) {
         curl_easy_setopt(easy, CURLOPT_CAINFO, fetch->ca_file);
         curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
@@ -265,7 +308,8 @@ static void set_guards(struct fetch *fetch, int64_t left, size_t max_bytes)
     curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, (long)CA_CACHE_SECONDS);
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)left);
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)(left < CONNECT_MS ? left : CONNECT_MS));
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
+                     (long)(left < FETCH_CONNECT_MS ? left : FETCH_CONNECT_MS));
     /* A name that is still being looked up at the deadline is left to its thread instead of being waited for.
      */
     curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
@@ -289,7 +333,7 @@ static char *backend_of(const char *url)
 
     if (parsed == NULL)
         abort();
-    buf_init(&backend, MAX_BACKEND_BYTES);
+    buf_init(&backend, BACKEND_SIZE);
     if (curl_url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK &&
         curl_url_get(parsed, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
         (strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0) &&
@@ -308,14 +352,15 @@ static char *backend_of(const char *url)
 /* True: it could not be connected to just now, and is not tried again yet. */
 static bool is_out(struct fetch *fetch)
 {
-    char words[OUTAGE_WORDS];
+    char words[OUTAGE_WORDS_SIZE];
 
     if (fetch->shared == NULL)
         return false;
     fetch->retry_after_ms = outages_left(fetch->shared->outages, text_of(fetch->backend), clock_ms(), words);
-    if (fetch->retry_after_ms > 0)
+    fetch->out = fetch->retry_after_ms > 0;
+    if (fetch->out)
         set_outcome(fetch, FETCH_REFUSED, "%s", words);
-    return fetch->retry_after_ms > 0;
+    return fetch->out;
 }
 
 static void prepare(struct fetch *fetch, const struct fetch_request *request)
@@ -328,7 +373,7 @@ static void prepare(struct fetch *fetch, const struct fetch_request *request)
         return;
     }
     if (left <= 0) {
-        set_outcome(fetch, FETCH_TIMEOUT, "no answer before the deadline");
+        set_outcome(fetch, FETCH_TIMEOUT, "%s", curl_end_late);
         return;
     }
     if (is_out(fetch))
@@ -350,6 +395,39 @@ static void prepare(struct fetch *fetch, const struct fetch_request *request)
     curl_easy_setopt(fetch->easy, CURLOPT_HTTPHEADER, fetch->headers);
 }
 
+static void count_begin(struct fetcher *fetcher, struct fetch *fetch)
+{
+    struct fetch_tally *tally = &fetcher->tally[fetch->of];
+
+    fetch->began = clock_us();
+    if (tally->requests++ == 0)
+        tally->first = fetch->began;
+    if (fetch->shared)
+        traffic_begin(fetch->shared->traffic, fetch->of);
+}
+
+static void count_end(struct fetcher *fetcher, const struct fetch *fetch, long status)
+{
+    struct fetch_tally *tally = &fetcher->tally[fetch->of];
+    int64_t now = clock_us();
+    struct traffic_end end = {.backend = fetch->of,
+                              .outcome = fetch->outcome,
+                              .status = status,
+                              .why = fetch->why,
+                              .tried = !fetch->out,
+                              .took = now - fetch->began};
+
+    /* Whoever waited until the deadline may be quicker to say so than curl. */
+    if (fetch->outcome == FETCH_CANCELLED && now / 1000 >= fetch->deadline) {
+        end.outcome = FETCH_TIMEOUT;
+        end.why = curl_end_late;
+    }
+    tally->last = now;
+    tally->failures += traffic_is_failure(&end);
+    if (fetch->shared)
+        traffic_end(fetch->shared->traffic, &end);
+}
+
 void fetch_start(struct fetcher *fetcher, const struct fetch_request *request, fetch_done *done,
                  void *context)
 {
@@ -359,8 +437,10 @@ void fetch_start(struct fetcher *fetcher, const struct fetch_request *request, f
     fetch->done = done;
     fetch->context = context;
     fetch->shared = fetcher->shared;
+    fetch->of = request->backend;
     fetch->deadline = request->deadline;
     buf_init(&fetch->body, request->max_bytes);
+    count_begin(fetcher, fetch);
     fetch->easy = curl_easy_init();
     if (fetch->easy == NULL)
         abort();
@@ -377,79 +457,6 @@ void fetch_start(struct fetcher *fetcher, const struct fetch_request *request, f
         fetch->next->previous = fetch;
     fetcher->fetches = fetch;
     fetcher->running++;
-}
-
-static void set_connect_outcome(struct fetch *fetch)
-{
-    long number = 0;
-
-    curl_easy_getinfo(fetch->easy, CURLINFO_OS_ERRNO, &number);
-    switch (number) {
-    case ECONNREFUSED:
-        set_outcome(fetch, FETCH_REFUSED, "connection refused");
-        return;
-    case EHOSTUNREACH:
-    case ENETUNREACH:
-        set_outcome(fetch, FETCH_REFUSED, "no route to the host");
-        return;
-    case ETIMEDOUT:
-        set_outcome(fetch, FETCH_REFUSED, "connecting took too long");
-        return;
-    default:
-        set_outcome(fetch, FETCH_REFUSED, "cannot connect");
-    }
-}
-
-static void set_timeout_outcome(struct fetch *fetch)
-{
-    /* Only connecting has a limit of its own: time that is left tells the two apart. */
-    if (fetch->deadline - clock_ms() > ROUNDING_MS)
-        set_outcome(fetch, FETCH_REFUSED, "connecting took too long");
-    else
-        set_outcome(fetch, FETCH_TIMEOUT, "no answer before the deadline");
-}
-
-static void set_curl_outcome(struct fetch *fetch, CURLcode code)
-{
-    switch (code) {
-    case CURLE_COULDNT_RESOLVE_HOST:
-        set_outcome(fetch, FETCH_REFUSED, "no such host");
-        return;
-    case CURLE_COULDNT_CONNECT:
-        set_connect_outcome(fetch);
-        return;
-    case CURLE_OPERATION_TIMEDOUT:
-        set_timeout_outcome(fetch);
-        return;
-    case CURLE_FILESIZE_EXCEEDED:
-        set_outcome(fetch, FETCH_TOO_LARGE, "the answer is larger than %zu bytes", fetch->body.limit);
-        return;
-    case CURLE_PEER_FAILED_VERIFICATION:
-        set_outcome(fetch, FETCH_TLS, "the certificate is not accepted: %s", fetch->error);
-        return;
-    case CURLE_SSL_CACERT_BADFILE:
-        set_outcome(fetch, FETCH_TLS, "the CA file cannot be used");
-        return;
-    case CURLE_SSL_CONNECT_ERROR:
-    case CURLE_SSL_CIPHER:
-    case CURLE_SSL_CERTPROBLEM:
-    case CURLE_SSL_ISSUER_ERROR:
-    case CURLE_SSL_INVALIDCERTSTATUS:
-        set_outcome(fetch, FETCH_TLS, "TLS: %s", fetch->error);
-        return;
-    case CURLE_URL_MALFORMAT:
-        set_outcome(fetch, FETCH_INVALID, "the URL cannot be used");
-        return;
-    case CURLE_GOT_NOTHING:
-        set_outcome(fetch, FETCH_BROKEN, "the connection was closed without an answer");
-        return;
-    case CURLE_UNSUPPORTED_PROTOCOL: /* the URL's was checked: it is what came back */
-    case CURLE_WEIRD_SERVER_REPLY:
-        set_outcome(fetch, FETCH_BROKEN, "the answer is no HTTP");
-        return;
-    default:
-        set_outcome(fetch, FETCH_BROKEN, "the connection broke: %s", curl_easy_strerror(code));
-    }
 }
 
 /* What the others should know of the backend. */
@@ -484,7 +491,9 @@ static void finish(struct fetcher *fetcher, struct fetch *fetch)
         if (fetch->outcome == FETCH_ANSWERED) {
             curl_easy_getinfo(fetch->easy, CURLINFO_RESPONSE_CODE, &answer.status);
             curl_easy_getinfo(fetch->easy, CURLINFO_RETRY_AFTER, &seconds);
-            answer.retry_after_ms = (int64_t)(seconds < MAX_RETRY_AFTER ? seconds : MAX_RETRY_AFTER) * 1000;
+            answer.retry_after_ms =
+                (int64_t)(seconds < FETCH_RETRY_AFTER_MAX_SECONDS ? seconds : FETCH_RETRY_AFTER_MAX_SECONDS) *
+                1000;
             if (answer.retry_after_ms < 0)
                 answer.retry_after_ms = 0;
         }
@@ -492,6 +501,7 @@ static void finish(struct fetcher *fetcher, struct fetch *fetch)
     } else {
         fetcher->stillborn--;
     }
+    count_end(fetcher, fetch, answer.status);
     free_headers(fetch->headers);
     if (fetch->outcome != FETCH_ANSWERED) {
         answer.body = TEXT_LITERAL("");
@@ -541,7 +551,12 @@ static bool move_on(struct fetcher *fetcher)
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &private);
         fetch = (struct fetch *)(void *)private;
         if (code != CURLE_OK && fetch->outcome == FETCH_ANSWERED)
-            set_curl_outcome(fetch, code);
+            fetch->outcome = curl_end_read(&(struct curl_end){.easy = fetch->easy,
+                                                              .code = code,
+                                                              .error = fetch->error,
+                                                              .deadline = fetch->deadline,
+                                                              .max_bytes = fetch->body.limit},
+                                           fetch->why, sizeof(fetch->why));
         finish(fetcher, fetch);
         ended = true;
     }

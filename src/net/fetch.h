@@ -12,16 +12,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "net/backend.h"
 #include "util/text.h"
 
 struct fetch_shared;
 struct fetcher;
+struct traffic;
 
 /* How to get in at a backend. Any member may be NULL or empty. A token wins over a user name. */
 struct fetch_access {
     const char *token;               /* Authorization: Bearer */
     const char *username, *password; /* Authorization: Basic */
-    const char *ca_file;             /* PEM, instead of the system's; read again when it changes */
+    const char *ca_file;             /* PEM, instead of the system's; read again when it changes, and then no
+                                        connection of before is used again */
     const char *tenant;              /* X-Scope-OrgID */
 };
 
@@ -30,6 +33,7 @@ struct fetch_access {
 typedef bool fetch_take(void *context, struct text piece);
 
 struct fetch_request {
+    enum backend backend;              /* whom it is counted for */
     const char *url;                   /* copied */
     const struct fetch_access *access; /* NULL: none; what it points to must live until the call returns */
     struct text body;                  /* data NULL: GET; else POST of these bytes as a form; copied */
@@ -71,12 +75,34 @@ void fetch_library_cleanup(void);
 struct fetch_shared *fetch_shared_new(void);
 void fetch_shared_free(struct fetch_shared *shared); /* NULL is allowed */
 
+/* Certificates are read anew, connections that were verified by those of before are not used again, and what
+ * is known of backends that could not be connected to is forgotten. What runs goes on. Safe from any thread.
+ */
+void fetch_shared_renew(struct fetch_shared *shared);
+
+/* Can the certificates of this file be read? Reads them unless they were already. Safe from any thread. */
+bool fetch_shared_trusts(struct fetch_shared *shared, const char *ca_file)
+    __attribute__((warn_unused_result));
+
+/* What became of the requests of all fetchers. As long as `shared`. */
+struct traffic *fetch_shared_traffic(const struct fetch_shared *shared);
+
 struct fetcher *fetcher_new(struct fetch_shared *shared); /* NULL: it shares nothing */
 void fetcher_free(struct fetcher *fetcher);               /* cancels what runs; NULL is allowed */
 
 /* Starts a fetch. done() is called from fetcher_wait() or fetcher_cancel(), never from here. */
 void fetch_start(struct fetcher *fetcher, const struct fetch_request *request, fetch_done *done,
                  void *context);
+
+/* What one request of a client has asked of a backend. */
+struct fetch_tally {
+    uint64_t requests, failures; /* begun; ended as traffic_is_failure() says */
+    int64_t first, last;         /* clock_us(): the first one began, the last one ended */
+};
+
+void fetcher_tally_reset(struct fetcher *fetcher);
+/* Since the last reset. As long as the fetcher. */
+const struct fetch_tally *fetcher_tally(const struct fetcher *fetcher, enum backend backend);
 
 size_t fetcher_running(const struct fetcher *fetcher);
 

@@ -5,13 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "caps.h"
 #include "util/memory.h"
-
-enum { WHY_BYTES = 64 };
 
 struct outage {
     char *backend; /* NULL: a free row */
-    char why[WHY_BYTES];
+    char why[OUTAGE_WHY_MAX_BYTES];
     int64_t failed; /* clock_ms() */
 };
 
@@ -42,6 +41,14 @@ void outages_free(struct outages *outages)
         forget(&outages->rows[i]);
     pthread_mutex_destroy(&outages->lock);
     free(outages);
+}
+
+void outages_forget(struct outages *outages)
+{
+    pthread_mutex_lock(&outages->lock);
+    for (size_t i = 0; i < OUTAGE_BACKENDS_MAX; i++)
+        forget(&outages->rows[i]);
+    pthread_mutex_unlock(&outages->lock);
 }
 
 /* The lock is held. */
@@ -91,7 +98,7 @@ void outages_end(struct outages *outages, struct text backend)
     pthread_mutex_unlock(&outages->lock);
 }
 
-int64_t outages_left(struct outages *outages, struct text backend, int64_t now, char words[OUTAGE_WORDS])
+int64_t outages_left(struct outages *outages, struct text backend, int64_t now, char words[OUTAGE_WORDS_SIZE])
 {
     struct outage *row;
     int64_t ago, left = 0;
@@ -102,7 +109,7 @@ int64_t outages_left(struct outages *outages, struct text backend, int64_t now, 
         ago = now - row->failed;
         if (ago < OUTAGE_MS) {
             left = OUTAGE_MS - ago;
-            snprintf(words, OUTAGE_WORDS, "%s (tried %d.%d s ago, not again yet)", row->why,
+            snprintf(words, OUTAGE_WORDS_SIZE, "%s (tried %d.%d s ago, not again yet)", row->why,
                      (int)(ago / 1000), (int)(ago / 100 % 10));
         } else {
             forget(row);

@@ -11,9 +11,7 @@
 struct outages;
 
 enum {
-    OUTAGE_MS = 3000,         /* how long a backend is not tried again */
-    OUTAGE_BACKENDS_MAX = 16, /* known at once; the one that failed the longest time ago goes first */
-    OUTAGE_WORDS = 128,
+    OUTAGE_WORDS_SIZE = 128,
 };
 
 struct outages *outages_new(void);
@@ -26,7 +24,11 @@ void outages_begin(struct outages *outages, struct text backend, const char *why
 /* It answered. */
 void outages_end(struct outages *outages, struct text backend);
 
+/* Every backend may be tried again at once. */
+void outages_forget(struct outages *outages);
+
 /* How many ms it is not to be tried yet, and in words why, and when it was; 0: it may be tried. */
-int64_t outages_left(struct outages *outages, struct text backend, int64_t now, char words[OUTAGE_WORDS]);
+int64_t outages_left(struct outages *outages, struct text backend, int64_t now,
+                     char words[OUTAGE_WORDS_SIZE]);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 
+#include "caps.h"
 #include "net/client.h"
 #include "net/fetch.h"
 #include "report/hosts.h"
@@ -11,8 +12,6 @@
 #include "sources/geoip.h"
 #include "sources/requests.h"
 #include "util/arena.h"
-
-enum { WAIT_MS = 1000 };
 
 enum { JOBS_MAX = SOURCE_COUNT };
 
@@ -87,7 +86,7 @@ static void start(const struct source_context *context, unsigned mask, struct re
 /* How long to wait at most for something to happen. */
 static int patience(const struct source_context *context, const struct jobs *jobs)
 {
-    int64_t now = clock_ms(), until = now + WAIT_MS;
+    int64_t now = clock_ms(), until = now + GATHER_WAIT_MS;
 
     if (context->deadline < until)
         until = context->deadline;

@@ -9,7 +9,7 @@
 #include "settings.h"
 #include "sources/upstream.h"
 
-enum { BOTH_MAX = 320 }; /* a namespace, a service's name, and what joins them */
+enum { UPSTREAM_SIZE = 320 }; /* fits a namespace, a service's name, and what joins them */
 
 bool hosts_are_ambiguous(const struct settings *settings)
 {
@@ -30,12 +30,12 @@ static bool is_certain(const struct settings *settings, const struct inventory *
                        struct text namespace, struct text service)
 {
     struct upstream_reading readings[UPSTREAM_READINGS];
-    char both[BOTH_MAX];
+    char both[UPSTREAM_SIZE];
     int length = snprintf(both, sizeof(both), "%.*s-%.*s", (int)namespace.length, namespace.data,
                           (int)service.length, service.data);
     size_t count, deployed = 0;
 
-    if (namespace.length == 0 || length < 0 || length >= BOTH_MAX)
+    if (namespace.length == 0 || length < 0 || length >= UPSTREAM_SIZE)
         return true; /* no such line */
     count = upstream_read(settings_text(settings, OSCAR_SERVICES_NAMESPACE),
                           (struct text){both, (size_t)length}, readings);

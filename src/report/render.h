@@ -8,8 +8,6 @@ struct arena;
 struct owners;
 struct report;
 
-enum { ANSWER_MAX_BYTES = 512 * 1024 * 1024 };
-
 /* Appends the answer to *out. False when it does not fit: no part of it may then be used. */
 bool render_json(struct arena *arena, const struct report *report, struct buf *out);
 bool render_csv(struct arena *arena, const struct report *report, struct buf *out);

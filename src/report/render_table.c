@@ -2,6 +2,7 @@
  * is replaced. */
 #include <inttypes.h>
 
+#include "caps.h"
 #include "report/render.h"
 
 #include "report/report.h"
@@ -215,7 +216,7 @@ static void add_countries(struct table *table, const struct view_item *item)
 {
     struct buf cell;
 
-    buf_init(&cell, ANSWER_MAX_BYTES);
+    buf_init(&cell, RENDER_ANSWER_MAX_BYTES);
     for (size_t i = 0; i < item->country_count; i++) {
         if (i > 0)
             buf_add_char(&cell, ' ');
@@ -230,7 +231,7 @@ static void add_users(struct table *table, const struct view_item *item)
 {
     struct buf cell;
 
-    buf_init(&cell, ANSWER_MAX_BYTES);
+    buf_init(&cell, RENDER_ANSWER_MAX_BYTES);
     for (size_t i = 0; i < item->user_count; i++) {
         if (i > 0)
             buf_add_string(&cell, ", ");

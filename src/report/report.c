@@ -80,6 +80,11 @@ const char *membership_of(struct text user)
     return "member";
 }
 
+bool membership_is_person(struct text user)
+{
+    return text_is(text_of(membership_of(user)), "member");
+}
+
 const char *group_by_name(enum group_by group_by)
 {
     return group_names[group_by];

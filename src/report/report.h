@@ -50,6 +50,7 @@ bool metric_is_hours(enum metric metric);
 
 /* How a user id came into the log: "member", "external", "unknown". */
 const char *membership_of(struct text user);
+bool membership_is_person(struct text user); /* a member */
 
 const char *group_by_name(enum group_by group_by);
 

@@ -288,8 +288,11 @@ struct scope scope_of_user(struct arena *arena, const struct scope_rules *rules)
 {
     const struct inventory *inventory = rules->inventory;
     bool *visible = ARENA_ARRAY(arena, inventory->count + 1, bool);
-    struct scope scope = {
-        .kind = SCOPE_USER, .inventory = inventory, .visible = visible, .owned_only = rules->owned_only};
+    struct scope scope = {.kind = SCOPE_USER,
+                          .inventory = inventory,
+                          .visible = visible,
+                          .pseudonyms = {rules->pseudonym_key, rules->user},
+                          .owned_only = rules->owned_only};
 
     for (size_t i = 0; i < inventory->count; i++)
         visible[i] = may_see(rules, &inventory->services[i]);

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "report/pseudonym.h"
 #include "util/text.h"
 
 struct arena;
@@ -26,8 +27,9 @@ struct scope {
     const struct inventory *inventory; /* SCOPE_OWNER, SCOPE_USER */
     struct text namespace;             /* SCOPE_OWNER */
     /* SCOPE_USER: */
-    const bool *visible;      /* by place in inventory->services */
-    bool owned_only;          /* what others share with them is not shown */
+    const bool *visible;          /* by place in inventory->services */
+    bool owned_only;              /* what others share with them is not shown */
+    struct pseudonyms pseudonyms; /* what people are called */
     const struct text *owned; /* their own namespaces, sorted: everything in them is theirs, deleted services
                                  too; only with owned_only */
     size_t owned_count;
@@ -38,6 +40,7 @@ struct scope_rules {
     const struct inventory *inventory;
     struct text user;
     bool owned_only;                /* OSCAR_METRICS_SCOPE=owned */
+    struct text pseudonym_key;      /* empty: ids are shown */
     struct text services_namespace; /* shared by all: nobody's own */
 };
 

@@ -23,9 +23,11 @@ struct pairs {
 struct pass {
     struct arena *arena;
     const struct usage *usage;
+    const struct pseudonyms *pseudonyms;
     struct scope_lens *lens;
     struct text *sorted; /* every string of the usage, in byte order */
     uint32_t *rank;      /* string number -> place in `sorted` */
+    struct text *shown;  /* what was made of a user, by place in `sorted` */
     bool *seen_service;  /* by string number */
     struct pairs users, countries;
     struct view view;
@@ -78,10 +80,14 @@ static void pass_init(struct pass *pass, struct arena *arena, const struct usage
 {
     size_t rows = usage_row_count(usage);
 
-    *pass = (struct pass){.arena = arena, .usage = usage, .lens = scope_lens_new(arena, scope, usage)};
+    *pass = (struct pass){.arena = arena,
+                          .usage = usage,
+                          .pseudonyms = &scope->pseudonyms,
+                          .lens = scope_lens_new(arena, scope, usage)};
     pass->users.pair = ARENA_ARRAY(arena, rows + 1, struct pair);
     pass->countries.pair = ARENA_ARRAY(arena, rows + 1, struct pair);
     pass->seen_service = ARENA_ARRAY(arena, usage_string_count(usage), bool);
+    pass->shown = ARENA_ARRAY(arena, usage_string_count(usage), struct text);
     rank_strings(pass);
 }
 
@@ -148,6 +154,25 @@ static void unite(struct arena *arena, struct pairs *pairs)
     pairs->count = out;
 }
 
+/* What the user at that place is called in the report. */
+static struct text shown_user(struct pass *pass, uint32_t rank)
+{
+    if (pass->shown[rank].data == NULL)
+        pass->shown[rank] = pseudonym_of(pass->pseudonyms, pass->arena, pass->sorted[rank]);
+    return pass->shown[rank];
+}
+
+/* The lists come in the order of ids, which would tell something of those behind pseudonyms. */
+static void sort_users(struct pass *pass)
+{
+    if (pass->pseudonyms->key.length == 0)
+        return;
+    for (size_t i = 0; i < pass->view.count; i++)
+        if (pass->view.items[i].user_count > 1)
+            qsort(pass->view.items[i].users, pass->view.items[i].user_count, sizeof(struct text),
+                  compare_texts);
+}
+
 static void hand_out_users(struct pass *pass)
 {
     struct text *users = ARENA_ARRAY(pass->arena, pass->users.count + 1, struct text);
@@ -155,10 +180,11 @@ static void hand_out_users(struct pass *pass)
     for (size_t i = 0; i < pass->users.count; i++) {
         struct view_item *item = &pass->view.items[pass->users.pair[i].key >> 32];
 
-        users[i] = pass->sorted[(uint32_t)pass->users.pair[i].key];
+        users[i] = shown_user(pass, (uint32_t)pass->users.pair[i].key);
         if (item->user_count++ == 0)
             item->users = &users[i];
     }
+    sort_users(pass);
 }
 
 static void hand_out_countries(struct pass *pass)
@@ -235,9 +261,12 @@ static uint32_t key_of(const struct usage_row *row, enum group_by group_by)
     return 0;
 }
 
-static struct text key_text(const struct usage *usage, uint32_t key, enum group_by group_by)
+static struct text key_text(struct pass *pass, uint32_t key, enum group_by group_by)
 {
-    return group_by == GROUP_BY_COUNTRY && key == 0 ? TEXT_LITERAL("unknown") : usage_string(usage, key);
+    if (group_by == GROUP_BY_USER)
+        return shown_user(pass, pass->rank[key]);
+    return group_by == GROUP_BY_COUNTRY && key == 0 ? TEXT_LITERAL("unknown")
+                                                    : usage_string(pass->usage, key);
 }
 
 struct view view_breakdown(struct arena *arena, const struct usage *usage, const struct scope *scope,
@@ -259,7 +288,7 @@ struct view view_breakdown(struct arena *arena, const struct usage *usage, const
             continue;
         if (item_of[key] == NO_ITEM) {
             item_of[key] = (int64_t)pass.view.count++;
-            pass.view.items[item_of[key]].key = key_text(usage, key, group_by);
+            pass.view.items[item_of[key]].key = key_text(&pass, key, group_by);
         }
         add_row(&pass, (size_t)item_of[key], &row);
     }

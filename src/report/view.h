@@ -17,8 +17,9 @@ struct country_count {
     uint64_t requests;
 };
 
-/* What one key came to. All lists are sorted by bytes; texts point into the usage. Users and countries are
- * those of sync and async requests; the empty user and the unknown country are not listed. */
+/* What one key came to. All lists are sorted by bytes; texts point into the usage, or the arena. Users and
+ * countries are those of sync and async requests; the empty user and the unknown country are not listed.
+ * Users are called as the scope wants it (pseudonym.h), and sorted by that. */
 struct view_item {
     struct text key;
     uint64_t requests[USAGE_TYPES];

@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-enum { MAX_DEPTH = 32 };
+#include "caps.h"
 
 #define RANGE "{{range}}"
 
@@ -146,7 +146,7 @@ static enum kind read_group(struct reader *r)
 {
     enum kind kind;
 
-    if (r->depth >= MAX_DEPTH)
+    if (r->depth >= ADDITIVE_DEPTH_MAX)
         return KIND_BAD;
     r->depth++;
     kind = read_sum(r);

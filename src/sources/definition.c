@@ -4,10 +4,9 @@
 #include <string.h>
 #include <yaml.h>
 
+#include "caps.h"
 #include "sources/inventory.h"
 #include "util/arena.h"
-
-enum { MAX_DEPTH = 64 };
 
 enum key { KEY_NAME, KEY_IMAGE, KEY_OWNER, KEY_VISIBILITY, KEY_ALLOWED_USERS, KEY_COUNT };
 
@@ -64,7 +63,7 @@ static bool skip_node(struct reader *r)
         switch (r->event.type) {
         case YAML_MAPPING_START_EVENT:
         case YAML_SEQUENCE_START_EVENT:
-            if (++depth >= MAX_DEPTH)
+            if (++depth >= DEFINITION_DEPTH_MAX)
                 return broken(r, "nested too deeply");
             break;
         case YAML_MAPPING_END_EVENT:

@@ -18,23 +18,21 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "caps.h"
 #include "log.h"
 #include "util/address.h"
 #include "util/hash.h"
 #include "util/memory.h"
 
 enum {
-    FILE_MAX_BYTES = 1024 * 1024 * 1024,
-    COPY_BYTES = 256 * 1024,
-    FAULT_BYTES = 160,
-    PAIRS = 16384 /* a power of two */
+    COPY_PIECE = 256 * 1024,
 };
 
 struct geoip {
     atomic_int holders;
     atomic_bool damaged;
     uint64_t generation;
-    char fault[FAULT_BYTES]; /* empty: the database is open */
+    char fault[GEOIP_FAULT_MAX_BYTES]; /* empty: the database is open */
     MMDB_s database;
     bool settled;     /* another try is worth nothing before the file changes */
     struct stat seen; /* what the file was, when settled */
@@ -56,7 +54,7 @@ static void set_fault(struct geoip *geoip, const char *why)
 
 static void set_errno_fault(struct geoip *geoip, int error)
 {
-    char why[FAULT_BYTES];
+    char why[GEOIP_FAULT_MAX_BYTES];
 
     set_fault(geoip, strerror_r(error, why, sizeof(why)));
 }
@@ -89,16 +87,16 @@ static bool write_all(int fd, const char *data, ssize_t length)
     return true;
 }
 
-/* Copies at most FILE_MAX_BYTES and a bit: more than the file had is noticed afterwards. 0 or an error
+/* Copies at most GEOIP_FILE_MAX_BYTES and a bit: more than the file had is noticed afterwards. 0 or an error
  * number. */
 static int copy(int from, int to)
 {
-    char *piece = memory_new(COPY_BYTES, 1);
+    char *piece = memory_new(COPY_PIECE, 1);
     int64_t total = 0;
     ssize_t got = 0;
     int error = 0;
 
-    while (error == 0 && total <= FILE_MAX_BYTES && (got = read(from, piece, COPY_BYTES)) != 0) {
+    while (error == 0 && total <= GEOIP_FILE_MAX_BYTES && (got = read(from, piece, COPY_PIECE)) != 0) {
         if (got > 0 && write_all(to, piece, got))
             total += got;
         else if (errno != EINTR)
@@ -168,7 +166,7 @@ static void open_database(struct geoip *geoip, const char *path)
         set_fault(geoip, "not a regular file");
     } else if (geoip->seen.st_size == 0) {
         set_fault(geoip, "the file is empty");
-    } else if (geoip->seen.st_size > FILE_MAX_BYTES) {
+    } else if (geoip->seen.st_size > GEOIP_FILE_MAX_BYTES) {
         set_fault(geoip, "the file is larger than 1 GiB");
     } else if ((memory = copy_to_memory(geoip, fd)) >= 0) {
         open_copy(geoip, memory);
@@ -303,7 +301,7 @@ struct geoip_reader *geoip_reader_new(struct geoip *geoip)
 
     if (geoip && geoip->fault[0] == '\0') {
         reader->geoip = geoip;
-        reader->pairs = memory_new(PAIRS, sizeof(*reader->pairs));
+        reader->pairs = memory_new(GEOIP_PAIRS_MAX, sizeof(*reader->pairs));
     }
     return reader;
 }
@@ -380,7 +378,7 @@ static struct pair *place_of(struct geoip_reader *reader, const struct address *
     uint64_t halves[2];
 
     memcpy(halves, address->bytes, sizeof(halves));
-    return &reader->pairs[hash_mix(halves[0], halves[1]) & (PAIRS - 1)];
+    return &reader->pairs[hash_mix(halves[0], halves[1]) & (GEOIP_PAIRS_MAX - 1)];
 }
 
 struct text geoip_country(struct geoip_reader *reader, struct text client)

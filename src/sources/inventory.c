@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "caps.h"
 #include "settings.h"
 #include "sources/inventory_draft.h"
 #include "sources/kube.h"
@@ -11,8 +12,6 @@
 #include "util/arena.h"
 #include "util/cache.h"
 #include "util/memory.h"
-
-enum { NAME_IN_NOTES = 120 };
 
 void inventory_draft_add(struct inventory_draft *draft, const struct service *service)
 {
@@ -87,8 +86,8 @@ static void finish_services(struct inventory_draft *draft, struct arena *arena, 
 
         if (kept > 0 && is_same_service(&services[kept - 1], service)) {
             status_note(&out->status, STATUS_PARTIAL, "%s/%s: defined more than once",
-                        note_words(arena, service->namespace, NAME_IN_NOTES),
-                        note_words(arena, service->name, NAME_IN_NOTES));
+                        note_words(arena, service->namespace, INVENTORY_SHOWN_MAX_BYTES),
+                        note_words(arena, service->name, INVENTORY_SHOWN_MAX_BYTES));
             inventory_draft_break(draft, service->namespace, service->name);
         } else {
             services[kept++] = *service;

@@ -58,8 +58,6 @@ size_t inventory_place(const struct inventory *inventory, struct text name, stru
 
 void inventory_release(struct inventory *inventory); /* a zeroed one is allowed */
 
-enum { DEFINITION_MAX_BYTES = 1024 * 1024 };
-
 /* Reads one YAML definition of at most DEFINITION_MAX_BYTES. Keys that do not matter may be anything; aliases
  * are not followed. False when it is broken: *why says how, without any text of the definition. The namespace
  * is left alone; of a broken one only the name is of use, empty when it was not reached. */

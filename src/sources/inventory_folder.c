@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "caps.h"
 #include "settings.h"
 #include "sources/inventory_draft.h"
 #include "sources/note.h"
@@ -20,7 +21,7 @@
 #include "util/text.h"
 #include "util/timestamp.h"
 
-enum { MAX_FILES = 20000, SLICE_MS = 5, NAME_IN_NOTES = 120, READ_BYTES = 64 * 1024 };
+enum { READ_PIECE = 64 * 1024 };
 
 /* A file to be read, or (while listing) a sub-folder. Names lie in the arena. */
 struct entry {
@@ -45,7 +46,7 @@ struct inventory_job {
     DIR *dir;           /* the folder being listed */
     const char *folder; /* its name; NULL: the top */
     struct entries folders, files;
-    size_t folders_listed, files_read;
+    size_t folders_listed, files_read, bytes_read;
     struct inventory_draft draft;
     struct buf bytes;
 };
@@ -81,8 +82,8 @@ static const char *path_words(const struct inventory_job *job, struct entry entr
 
     return arena_format(
         arena, "%s/%s",
-        note_words(arena, text_of(entry.folder ? entry.folder : job->namespace), NAME_IN_NOTES),
-        note_words(arena, text_of(entry.file), NAME_IN_NOTES));
+        note_words(arena, text_of(entry.folder ? entry.folder : job->namespace), INVENTORY_SHOWN_MAX_BYTES),
+        note_words(arena, text_of(entry.file), INVENTORY_SHOWN_MAX_BYTES));
 }
 
 static struct text without_ending(const char *file)
@@ -131,7 +132,7 @@ static const char *error_words(int number)
 
 static const char *folder_words(const struct inventory_job *job)
 {
-    return job->folder ? note_words(job->context->arena, text_of(job->folder), NAME_IN_NOTES)
+    return job->folder ? note_words(job->context->arena, text_of(job->folder), INVENTORY_SHOWN_MAX_BYTES)
                        : "OSCAR_METRICS_SERVICES_DIR";
 }
 
@@ -153,7 +154,7 @@ static void add_folder(struct inventory_job *job, const char *name)
         add_entry(&job->folders, (struct entry){.file = copy.data});
     else
         status_note(&job->out->status, STATUS_PARTIAL, "%s/: not read, the name is no namespace's",
-                    note_words(job->context->arena, copy, NAME_IN_NOTES));
+                    note_words(job->context->arena, copy, INVENTORY_SHOWN_MAX_BYTES));
 }
 
 static enum job_state list_next(struct inventory_job *job)
@@ -173,13 +174,13 @@ static enum job_state list_next(struct inventory_job *job)
     if (item->d_name[0] == '.')
         return JOB_READY;
     if (is_definition(item->d_name)) {
-        if (job->files.count == MAX_FILES)
+        if (job->files.count == INVENTORY_FOLDER_FILES_MAX)
             return give_up(job, "OSCAR_METRICS_SERVICES_DIR", "more than 20000 definitions");
         add_entry(&job->files,
                   (struct entry){.folder = job->folder,
                                  .file = arena_string(job->context->arena, text_of(item->d_name))});
     } else if (job->folder == NULL && is_folder(job, item)) {
-        if (job->folders.count == MAX_FILES)
+        if (job->folders.count == INVENTORY_FOLDER_FILES_MAX)
             return give_up(job, "OSCAR_METRICS_SERVICES_DIR", "more than 20000 sub-folders");
         add_folder(job, item->d_name);
     }
@@ -227,7 +228,7 @@ static enum job_state open_next_folder(struct inventory_job *job)
 /* The bytes of a regular file, in job->bytes. NULL, or why not. */
 static const char *read_bytes(struct inventory_job *job, int fd)
 {
-    char piece[READ_BYTES];
+    char piece[READ_PIECE];
     struct stat seen;
     ssize_t got;
 
@@ -276,6 +277,9 @@ static enum job_state read_next(struct inventory_job *job)
     }
     entry = job->files.items[job->files_read++];
     why = read_file(job, entry, &service);
+    job->bytes_read += job->bytes.length;
+    if (job->bytes_read > INVENTORY_FOLDER_MAX_BYTES)
+        return give_up(job, "OSCAR_METRICS_SERVICES_DIR", "more than 256 MiB of definitions");
     if (why) {
         struct text name = service.name.length ? service.name : without_ending(entry.file);
 
@@ -293,7 +297,7 @@ static enum job_state inventory_step(struct job *base)
     enum job_state state = job->root < 0 ? JOB_DONE : JOB_READY;
     int64_t start = clock_ms();
 
-    while (state == JOB_READY && clock_ms() - start < SLICE_MS)
+    while (state == JOB_READY && clock_ms() - start < INVENTORY_FOLDER_STEP_MS)
         switch (job->phase) {
         case LIST_FOLDER:
             state = list_next(job);

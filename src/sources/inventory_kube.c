@@ -5,6 +5,7 @@
  * A snapshot counts from the moment at which its reading began: what was changed before that is in it. */
 #include <stdlib.h>
 
+#include "caps.h"
 #include "net/fetch.h"
 #include "settings.h"
 #include "sources/kube.h"
@@ -13,11 +14,6 @@
 #include "util/arena.h"
 #include "util/cache.h"
 #include "util/claims.h"
-
-enum {
-    SHARED_MS = 5000, /* a service made private is to be hidden within ten seconds */
-    FAULT_MS = 1000,  /* so long nobody tries again what has just failed */
-};
 
 struct kube_job;
 
@@ -65,7 +61,8 @@ static bool look_for(struct reading *reading, struct text key)
     const struct kube_job *job = reading->job;
     struct kube_snapshot *found = (struct kube_snapshot *)cache_get(job->context->remembered, key);
     bool young = found && found->began > job->context->fresh_after &&
-                 (found->fault ? found->ended + FAULT_MS : found->began + SHARED_MS) >= job->began;
+                 (found->fault ? found->ended + INVENTORY_KUBE_FAULT_MS
+                               : found->began + INVENTORY_KUBE_SHARED_MS) >= job->began;
 
     if (young)
         reading->result = found;
@@ -148,6 +145,7 @@ static void finish(struct reading *reading)
     const char *fault = kube_list_fault(reading->list);
 
     reading->result = kube_draft_finish(reading->draft, reading->began, reading->read_at, fault);
+    cache_missed(remembered);
     if (remembered)
         cache_put(remembered, fault ? reading->fault_key : reading->key, &reading->result->value,
                   reading->began);
@@ -160,8 +158,11 @@ static enum job_state step_reading(struct reading *reading, int64_t *wake_at)
 
     if (reading->result)
         return JOB_DONE;
-    if (reading->list == NULL && (look(reading) || !begin(reading)))
+    if (reading->list == NULL && (look(reading) || !begin(reading))) {
+        if (reading->result)
+            cache_hit(reading->job->context->remembered);
         return reading->result ? JOB_DONE : JOB_WAITING;
+    }
     state = kube_list_step(reading->list, wake_at);
     if (state == JOB_DONE)
         finish(reading);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "caps.h"
 #include "settings.h"
 #include "sources/job.h"
 #include "util/arena.h"
@@ -15,8 +16,6 @@
 #include "util/text.h"
 
 #define ACCOUNT_FOLDER "/var/run/secrets/kubernetes.io/serviceaccount/"
-
-enum { TOKEN_MAX_BYTES = 64 * 1024, STATUS_MAX_BYTES = 64 * 1024, REASON_MAX = 40, ACCOUNT_MAX = 200 };
 
 struct kube {
     const struct source_context *context;
@@ -107,12 +106,13 @@ static const char *read_token(const char *path, char *token)
 
     if (fd < 0)
         return open_words(errno);
-    while (length < TOKEN_MAX_BYTES && (got = read(fd, token + length, TOKEN_MAX_BYTES - length)) > 0)
+    while (length < KUBE_TOKEN_MAX_BYTES &&
+           (got = read(fd, token + length, KUBE_TOKEN_MAX_BYTES - length)) > 0)
         length += (size_t)got;
     close(fd);
     if (got < 0)
         return "it cannot be read";
-    if (length == TOKEN_MAX_BYTES)
+    if (length == KUBE_TOKEN_MAX_BYTES)
         return "it is too large for a token";
     inner = text_trim((struct text){token, length});
     if (inner.length == 0)
@@ -146,7 +146,7 @@ static const char *send(struct kube_get *get)
 {
     struct kube *kube = get->kube;
     struct arena *arena = kube->context->arena;
-    char token[TOKEN_MAX_BYTES + 1] = "";
+    char token[KUBE_TOKEN_MAX_BYTES + 1] = "";
     const struct fetch_access access = {.token = token, .ca_file = kube->ca_file};
     const char *wrong = check_ca(kube->ca_file);
 
@@ -160,7 +160,8 @@ static const char *send(struct kube_get *get)
                             kube->token_file, wrong);
     }
     fetch_start(kube->context->fetcher,
-                &(struct fetch_request){.url = arena_format(arena, "%s%s", kube->base, get->request.path),
+                &(struct fetch_request){.backend = BACKEND_KUBERNETES,
+                                        .url = arena_format(arena, "%s%s", kube->base, get->request.path),
                                         .access = &access,
                                         .max_bytes = get->request.max_bytes,
                                         .deadline = get->request.deadline,
@@ -197,7 +198,7 @@ static const char *reason_of(struct arena *arena, struct json_object *status)
     struct text reason;
 
     if (!json_string(json_member(status, "reason"), &reason) || reason.length == 0 ||
-        reason.length > REASON_MAX)
+        reason.length > KUBE_REASON_MAX_BYTES)
         return NULL;
     for (size_t i = 0; i < reason.length; i++)
         if ((reason.data[i] | 0x20) < 'a' || (reason.data[i] | 0x20) > 'z')
@@ -225,7 +226,8 @@ static const char *account_of(struct arena *arena, struct json_object *status)
     if (at == NULL)
         return NULL;
     account = text_skip(message, (size_t)(at - message.data) + strlen("User \""));
-    while (length < account.length && length < ACCOUNT_MAX && is_account_char(account.data[length]))
+    while (length < account.length && length < KUBE_ACCOUNT_MAX_BYTES &&
+           is_account_char(account.data[length]))
         length++;
     if (length == account.length || account.data[length] != '"')
         return NULL;
@@ -266,7 +268,7 @@ const char *kube_fault(struct arena *arena, const struct fetch_answer *answer, c
         return arena_format(arena, "cannot %s: the Kubernetes API: %s", what, answer->why);
     if (answer->status == 200)
         return NULL;
-    if (answer->body.length <= STATUS_MAX_BYTES)
+    if (answer->body.length <= KUBE_STATUS_MAX_BYTES)
         status = json_read(answer->body);
     words = status_words(arena, answer->status, status, what);
     json_object_put(status);

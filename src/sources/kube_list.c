@@ -3,6 +3,7 @@
 
 #include <json-c/json.h>
 
+#include "caps.h"
 #include "net/fetch.h"
 #include "net/form.h"
 #include "sources/kube.h"
@@ -11,17 +12,11 @@
 #include "util/json.h"
 
 enum {
-    PAGE_ITEMS = 500,
+    PATH_SIZE = 512 * 1024
+}; /* fits the longest token, and what an environment can hold, each byte escaped */
+
+enum {
     SMALLER = 8, /* a page that is too large is asked for again with so many times fewer items */
-    PAGE_BYTES = 32 * 1024 * 1024,
-    MAX_ITEMS = 100000,
-    MAX_PAGES = 20000,
-    MAX_TOKEN_BYTES = 16 * 1024,
-    MAX_PATH_BYTES = 64 * 1024,
-    RESTARTS = 3,
-    RETRIES = 3,
-    RETRY_MS = 300, /* the pause where the server names none */
-    SLICE_MS = 5,
 };
 
 struct kube_list {
@@ -31,7 +26,7 @@ struct kube_list {
     size_t limit;
     struct text next;                   /* the token of the page to be asked for */
     struct json_object *page, *arrived; /* being taken; NULL: none */
-    size_t at, items, pages, restarts, retries;
+    size_t at, items, pages, bytes, restarts, retries;
     bool asking, begin_again, stopped;
     int64_t retry_at; /* clock_ms(); 0: nothing is asked again */
     const char *fault;
@@ -80,9 +75,11 @@ static bool is_passing(const struct fetch_answer *answer)
 /* True: it will be asked once more. */
 static bool retry_later(struct kube_list *list, const struct fetch_answer *answer)
 {
-    int64_t now = clock_ms(), pause = answer->retry_after_ms > 0 ? answer->retry_after_ms : RETRY_MS;
+    int64_t now = clock_ms(),
+            pause = answer->retry_after_ms > 0 ? answer->retry_after_ms : KUBE_LIST_RETRY_MS;
 
-    if (!is_passing(answer) || list->retries >= RETRIES || pause > (list->context->deadline - now) / 2)
+    if (!is_passing(answer) || list->retries >= KUBE_LIST_RETRIES_MAX ||
+        pause > (list->context->deadline - now) / 2)
         return false;
     list->retries++;
     list->retry_at = now + pause;
@@ -95,7 +92,7 @@ static bool begin_again(struct kube_list *list, const struct fetch_answer *answe
     bool gone = answer->outcome == FETCH_ANSWERED && answer->status == 410;
     bool large = answer->outcome == FETCH_TOO_LARGE && list->limit > 1;
 
-    if ((!gone && !large) || list->restarts >= RESTARTS)
+    if ((!gone && !large) || list->restarts >= KUBE_LIST_RESTARTS_MAX)
         return false;
     if (large)
         list->limit = list->limit > SMALLER ? list->limit / SMALLER : 1;
@@ -109,6 +106,7 @@ static void take_page(void *context, const struct fetch_answer *answer)
     struct kube_list *list = context;
 
     list->asking = false;
+    list->bytes += answer->body.length;
     if (list->stopped || begin_again(list, answer) || retry_later(list, answer))
         return;
     list->fault = kube_fault(list->context->arena, answer, list->request.what);
@@ -117,17 +115,20 @@ static void take_page(void *context, const struct fetch_answer *answer)
     list->arrived = kube_page_read(list->context->arena, answer->body, list->request.kind, &list->next);
     if (list->arrived == NULL)
         set_fault(list, "the answer is no such list");
-    else if (list->next.length > MAX_TOKEN_BYTES)
+    else if (list->bytes > KUBE_LIST_MAX_BYTES)
+        set_fault(list, "the list is larger than 256 MiB");
+    else if (list->next.length > KUBE_LIST_CONTINUE_MAX_BYTES)
         set_fault(list, "the list cannot be continued: too long a token");
 }
 
 static void ask(struct kube_list *list)
 {
     struct arena *arena = list->context->arena;
-    struct kube_request request = {.max_bytes = PAGE_BYTES, .deadline = list->context->deadline};
+    struct kube_request request = {.max_bytes = KUBE_LIST_PAGE_MAX_BYTES,
+                                   .deadline = list->context->deadline};
     struct buf query;
 
-    buf_init(&query, MAX_PATH_BYTES);
+    buf_init(&query, PATH_SIZE);
     form_add(&query, "limit", text_of(arena_format(arena, "%zu", list->limit)));
     if (list->request.selector)
         form_add(&query, "labelSelector", text_of(list->request.selector));
@@ -147,7 +148,8 @@ struct kube_list *kube_list_start(const struct source_context *context, struct k
 {
     struct kube_list *list = ARENA_NEW(context->arena, struct kube_list);
 
-    *list = (struct kube_list){.context = context, .kube = kube, .request = *request, .limit = PAGE_ITEMS};
+    *list = (struct kube_list){
+        .context = context, .kube = kube, .request = *request, .limit = KUBE_LIST_PAGE_ITEMS_MAX};
     ask(list);
     return list;
 }
@@ -159,7 +161,7 @@ static void turn_page(struct kube_list *list)
     list->arrived = NULL;
     list->at = 0;
     list->items += json_object_array_length(list->page);
-    if (list->items > MAX_ITEMS || ++list->pages > MAX_PAGES)
+    if (list->items > KUBE_LIST_ITEMS_MAX || ++list->pages > KUBE_LIST_PAGES_MAX)
         set_fault(list, "the list does not end");
     else if (list->next.length > 0)
         ask(list);
@@ -170,7 +172,7 @@ static void start_over(struct kube_list *list)
     drop_pages(list);
     list->begin_again = false;
     list->next = (struct text){NULL, 0};
-    list->items = list->pages = 0;
+    list->items = list->pages = list->bytes = 0;
     list->request.restart(list->request.context);
     ask(list);
 }
@@ -192,7 +194,7 @@ static bool take_items(struct kube_list *list, int64_t until)
 
 enum job_state kube_list_step(struct kube_list *list, int64_t *wake_at)
 {
-    int64_t until = clock_ms() + SLICE_MS;
+    int64_t until = clock_ms() + KUBE_LIST_STEP_MS;
 
     *wake_at = 0;
     for (;;) {

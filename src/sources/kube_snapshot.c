@@ -7,12 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "caps.h"
 #include "sources/note.h"
 #include "util/arena.h"
 #include "util/json.h"
 #include "util/memory.h"
-
-enum { NAME_IN_NOTES = 120, MAX_OWNER_BYTES = 1024, MAX_ID_BYTES = 256 };
 
 struct kube_draft {
     const struct kube_snapshot *previous;
@@ -73,7 +72,7 @@ static struct text string_of(struct json_object *object, const char *name)
 /* A name in a note. */
 static const char *words_of(struct arena *arena, struct text name)
 {
-    return name.length > 0 ? note_words(arena, name, NAME_IN_NOTES) : "?";
+    return name.length > 0 ? note_words(arena, name, INVENTORY_SHOWN_MAX_BYTES) : "?";
 }
 
 static struct text copy_text(struct arena *arena, struct text text)
@@ -164,7 +163,7 @@ void kube_draft_take_configmap(struct kube_draft *draft, struct json_object *ite
                                .service.namespace = string_of(metadata, "namespace")};
     const struct kube_entry *same;
 
-    if (entry.uid.length > MAX_ID_BYTES || entry.version.length > MAX_ID_BYTES)
+    if (entry.uid.length > KUBE_SNAPSHOT_ID_MAX_BYTES || entry.version.length > KUBE_SNAPSHOT_ID_MAX_BYTES)
         entry.uid.length = entry.version.length = 0;
     same = unchanged(draft, &entry);
     if (same == NULL)
@@ -185,7 +184,7 @@ void kube_draft_take_namespace(struct kube_draft *draft, struct json_object *ite
     if (annotation == NULL && text_is_dns_name(found.namespace))
         return;
     if (!text_is_dns_name(found.namespace) || found.owner.length == 0 ||
-        found.owner.length > MAX_OWNER_BYTES) {
+        found.owner.length > KUBE_SNAPSHOT_OWNER_MAX_BYTES) {
         status_note(&draft->status, STATUS_PARTIAL, "namespace %s: whose it is cannot be read",
                     words_of(draft->arena, found.namespace));
         return;

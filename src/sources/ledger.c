@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
+#include "caps.h"
 #include "model/usage.h"
 #include "util/arena.h"
 #include "util/buf.h"
@@ -12,10 +13,10 @@
 #include "util/claims.h"
 #include "util/memory.h"
 
+enum { NAME_SIZE = 2 * 1024 * 1024 }; /* fits the longest name that a source gives */
+
 enum {
-    TOGETHER_MS = 5000,
-    LOOK_AT_ONCE = 16,
-    NAME_MAX_BYTES = 1024 * 1024,
+    LOOK_PIECE = 16,      /* pieces, before the clock is looked at */
     SUM_ROWS = 16 * 1024, /* fewer are added up each time */
 };
 
@@ -93,7 +94,7 @@ struct ledger *ledger_open(struct arena *arena, const struct ledger_memory *memo
     size_t count = 0;
 
     *ledger = (struct ledger){.memory = *memory, .usage = usage, .began = clock_ms()};
-    buf_init(&ledger->key, NAME_MAX_BYTES);
+    buf_init(&ledger->key, NAME_SIZE);
     for (int64_t at = from; at < to; at = piece_end(at, to, last_hour))
         count++;
     ledger->pieces = ARENA_ARRAY(arena, count, struct piece);
@@ -243,7 +244,7 @@ static bool is_settled(const struct ledger *ledger, const struct piece *piece)
 static bool is_usable(const struct ledger *ledger, const struct block *block)
 {
     return block->asked.clock >= ledger->memory.fresh_after &&
-           (block->settled || block->asked.clock >= ledger->began - TOGETHER_MS);
+           (block->settled || block->asked.clock >= ledger->began - LEDGER_TOGETHER_MS);
 }
 
 /* All rows of the piece are in the report. */
@@ -279,6 +280,7 @@ static bool recall(struct ledger *ledger, struct piece *piece)
         return false;
     add_rows(ledger, block->usage);
     complete(ledger, piece, block);
+    cache_hit(ledger->memory.cache);
     cache_value_release(&block->value);
     return true;
 }
@@ -381,7 +383,7 @@ static bool add_settled(struct ledger *ledger, int64_t until)
         if (is_in_sum(piece) &&
             !usage_merge(to, piece->found->usage, INT32_MIN, INT32_MAX, USAGE_WITHOUT_HOURS))
             ledger->full = true;
-        if (ledger->added % LOOK_AT_ONCE == 0 && clock_ms() >= until)
+        if (ledger->added % LOOK_PIECE == 0 && clock_ms() >= until)
             return ledger->added < ledger->count;
     }
     return false;
@@ -397,6 +399,7 @@ static void complete_found(struct ledger *ledger)
         if (!is_in_sum(piece))
             add_rows(ledger, piece->found->usage);
         complete(ledger, piece, piece->found);
+        cache_hit(ledger->memory.cache);
         cache_value_release(&piece->found->value);
         piece->found = NULL;
     }
@@ -433,7 +436,7 @@ bool ledger_look(struct ledger *ledger, int64_t until)
             ledger->found++;
             ledger->found_rows += piece->found->usage ? usage_row_count(piece->found->usage) : 0;
         }
-        if (ledger->looked % LOOK_AT_ONCE == 0 && clock_ms() >= until)
+        if (ledger->looked % LOOK_PIECE == 0 && clock_ms() >= until)
             return true;
     }
     return ledger->found > 0 && add_found(ledger, until);
@@ -518,6 +521,7 @@ static struct block *block_of(struct ledger *ledger, struct piece *piece)
         bytes += usage_bytes(block->usage);
     }
     cache_value_init(&block->value, bytes, destroy);
+    block->value.hours = block->settled ? 1 : 0;
     return block;
 }
 
@@ -527,6 +531,7 @@ static void finish(struct ledger *ledger, struct piece *piece)
 
     add_rows(ledger, block->usage);
     complete(ledger, piece, block);
+    cache_missed(ledger->memory.cache);
     if (ledger->memory.cache && !piece->spoiled)
         cache_put(ledger->memory.cache, key_of(ledger, piece), &block->value, block->asked.clock);
     cache_value_release(&block->value);

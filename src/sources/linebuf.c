@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "caps.h"
+
 void linebuf_begin(struct linebuf *lines, int64_t base)
 {
     lines->dropping = false;
@@ -18,9 +20,9 @@ static enum linebuf_item without_end(struct linebuf *lines, struct text *line)
         lines->start = lines->filled;
         return LINEBUF_MORE;
     }
-    if (lines->filled - lines->start <= LINEBUF_LINE_MAX)
+    if (lines->filled - lines->start <= LINEBUF_LINE_MAX_BYTES)
         return LINEBUF_MORE;
-    *line = (struct text){lines->bytes + lines->start, LINEBUF_LINE_MAX};
+    *line = (struct text){lines->bytes + lines->start, LINEBUF_LINE_MAX_BYTES};
     lines->start = lines->filled;
     lines->dropping = true;
     return LINEBUF_LONG;
@@ -54,9 +56,9 @@ enum linebuf_item linebuf_next(struct linebuf *lines, struct text *line)
         lines->dropping = false;
         if (dropped)
             continue; /* that was the rest of a long line */
-        if (length <= LINEBUF_LINE_MAX)
+        if (length <= LINEBUF_LINE_MAX_BYTES)
             return LINEBUF_LINE;
-        line->length = LINEBUF_LINE_MAX;
+        line->length = LINEBUF_LINE_MAX_BYTES;
         return LINEBUF_LONG;
     }
 }

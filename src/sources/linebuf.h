@@ -6,16 +6,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "caps.h"
 #include "util/text.h"
 
 enum {
-    LINEBUF_LINE_MAX = 64 * 1024, /* bytes of a line, its end not counted */
-    LINEBUF_CAPACITY = LINEBUF_LINE_MAX + 128 * 1024,
+    LINEBUF_CAPACITY = LINEBUF_LINE_MAX_BYTES + 128 * 1024,
 };
 
 enum linebuf_item {
     LINEBUF_LINE, /* a line, without its end and without the NULs that it begins with */
-    LINEBUF_LONG, /* the first LINEBUF_LINE_MAX bytes of a longer line, the rest of which is dropped */
+    LINEBUF_LONG, /* the first LINEBUF_LINE_MAX_BYTES bytes of a longer line, the rest of which is dropped */
     LINEBUF_MORE, /* no line end is in sight: more bytes are needed */
 };
 

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "caps.h"
 #include "sources/logset.h"
 #include "util/memory.h"
 
@@ -34,7 +35,7 @@ static struct text key_text(const struct key *key)
  */
 static bool has_print(const struct logblock *block, const struct logfile *file)
 {
-    char now[LOGBLOCK_PRINT_BYTES];
+    char now[LOGBLOCK_PRINT_SIZE];
     off_t at = (off_t)(block->end - (int64_t)block->print_length);
 
     return (block->print_length > 0 || block->end == 0) &&
@@ -75,6 +76,7 @@ void logblock_keep(struct cache *cache, const struct logfile *file, enum logline
 {
     const struct key key = key_of(file, kind);
 
+    block->value.hours = block->hour_count;
     if (cache)
         cache_put(cache, key_text(&key), &block->value, block->born);
 }
@@ -229,7 +231,7 @@ bool logblock_add_long(struct logblock_builder *builder, int64_t from, int64_t t
 /* Without a print a file that has grown cannot be told from another one. */
 static void take_print(struct logblock *block, const struct logfile *file)
 {
-    size_t length = block->end < LOGBLOCK_PRINT_BYTES ? (size_t)block->end : LOGBLOCK_PRINT_BYTES;
+    size_t length = block->end < LOGBLOCK_PRINT_SIZE ? (size_t)block->end : LOGBLOCK_PRINT_SIZE;
     off_t at = (off_t)(block->end - (int64_t)length);
 
     block->print_length = 0;

@@ -16,7 +16,7 @@
 
 struct logfile;
 
-enum { LOGBLOCK_HOURS_MAX = 100 * 1000, LOGBLOCK_PRINT_BYTES = 256 };
+enum { LOGBLOCK_PRINT_SIZE = 256 };
 
 /* A whole number of hours, both ends included; first > last: none. */
 struct hour_range {
@@ -40,7 +40,7 @@ struct logblock {
     /* The content before `end`, told again by the bytes right before it. */
     int64_t end;
     size_t print_length;
-    char print[LOGBLOCK_PRINT_BYTES];
+    char print[LOGBLOCK_PRINT_SIZE];
     struct usage *usage;         /* sealed */
     struct logblock_hour *hours; /* sorted */
     size_t hour_count;

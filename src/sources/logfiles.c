@@ -12,6 +12,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "caps.h"
 #include "sources/geoip.h"
 #include "sources/logblock.h"
 #include "sources/logreader.h"
@@ -22,11 +23,9 @@
 #include "util/timestamp.h"
 
 enum {
-    STEP_MS = 5,
-    STEP_BYTES = 1024 * 1024,
+    PASSES = 4,
+    STEP_PIECE = 1024 * 1024, /* before the clock is looked at */
     SETTLED_SECONDS = 60, /* a file that was not written to for so long has no line that is half written */
-    PASSES_MAX = 4,
-    BLOCK_SHARE = 4 /* the part of the memory that one file may take */
 };
 
 enum pass_kind {
@@ -44,7 +43,7 @@ struct pass {
 /* The file that is being read. */
 struct current {
     const struct logfile *file; /* NULL: none */
-    struct pass passes[PASSES_MAX];
+    struct pass passes[PASSES];
     size_t pass_count, pass_at;
     bool in_pass;
     struct logblock_builder *builder;
@@ -351,6 +350,10 @@ static void plan_passes(struct logfiles *files)
         add_pass(now, (struct pass){.kind = PASS_ALL});
         return;
     }
+    if (fit == LOGBLOCK_NONE)
+        cache_missed(files->context->remembered);
+    else
+        cache_hit(files->context->remembered);
     if (fit == LOGBLOCK_UNCHANGED) {
         use_block(files, now->old);
         add_hour_passes(files, now->old);
@@ -492,8 +495,8 @@ static void complete_set(struct logfiles *files)
 static enum job_state step(struct job *job)
 {
     struct logfiles *files = (struct logfiles *)job;
-    int64_t until = clock_ms() + STEP_MS;
-    uint64_t bytes = files->tally->bytes + STEP_BYTES;
+    int64_t until = clock_ms() + LOGFILES_STEP_MS;
+    uint64_t bytes = files->tally->bytes + STEP_PIECE;
 
     if (!files->complete) {
         if (!logset_step(files->set, files->reader, files->status))
@@ -550,7 +553,7 @@ struct job *logfiles_start(const struct source_context *context, const char *glo
     files->tally = tally;
     /* Exposed requests give no countries: rows by country would only be more of them. */
     files->countries = geoip_reader_new(rules->kind == LOGLINE_REQUESTS ? context->geoip : NULL);
-    files->block_bytes = context->remembered ? cache_limit(context->remembered) / BLOCK_SHARE : 0;
+    files->block_bytes = context->remembered ? cache_limit(context->remembered) / LOGFILES_BLOCK_SHARE : 0;
     files->whole = whole_hours(context->start, context->end);
     files->set = logset_new(context->arena, globs, context->now);
     files->reader = logreader_new();

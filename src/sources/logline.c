@@ -12,7 +12,7 @@
 #define PREFIX  "[GIN-EXECUTIONS-LOGGER]"
 #define EXPOSED "/system/services/"
 
-enum { FIELDS_MAX = 8, TIME_MAX = 64, BRACKET_MAX = 64 };
+enum { FIELDS = 8, TIME_SIZE = 64, BRACKET_SIZE = 64 }; /* fit every form of a time */
 
 static const char *const result_names[LOGLINE_RESULTS] = {
     [LOGLINE_COUNTS] = "counts",       [LOGLINE_NO_PREFIX] = "no_prefix", [LOGLINE_FIELDS] = "fields",
@@ -28,7 +28,7 @@ const char *logline_result_name(enum logline_result result)
 /* text_cut() for a blank, looking only where the first word of a line can end. */
 static bool take_word(struct text *rest, struct text *word)
 {
-    size_t reach = rest->length < TIME_MAX ? rest->length : TIME_MAX;
+    size_t reach = rest->length < TIME_SIZE ? rest->length : TIME_SIZE;
     const char *blank = reach ? memchr(rest->data, ' ', reach) : NULL;
 
     if (blank == NULL)
@@ -118,7 +118,7 @@ static bool parse_traefik_time(struct text text, struct instant *out)
  * ...". */
 static bool find_other_time(const struct logline_rules *rules, struct text line, struct instant *out)
 {
-    size_t reach = line.length < BRACKET_MAX ? line.length : BRACKET_MAX;
+    size_t reach = line.length < BRACKET_SIZE ? line.length : BRACKET_SIZE;
     const char *end = reach && line.data[0] == '[' ? memchr(line.data, ']', reach) : NULL;
 
     if (end)
@@ -127,17 +127,17 @@ static bool find_other_time(const struct logline_rules *rules, struct text line,
     return is_digit(line) && parse_own_time(rules, line, out);
 }
 
-/* Splits by '|'; gives FIELDS_MAX + 1 when there are more. */
-static size_t split(struct text rest, struct text fields[FIELDS_MAX])
+/* Splits by '|'; gives FIELDS + 1 when there are more. */
+static size_t split(struct text rest, struct text fields[FIELDS])
 {
     size_t count = 0;
 
-    while (count < FIELDS_MAX) {
+    while (count < FIELDS) {
         fields[count++] = text_cut(&rest, '|');
         if (rest.data == NULL)
             return count;
     }
-    return FIELDS_MAX + 1;
+    return FIELDS + 1;
 }
 
 /* "POST    /run/name?query" -> type and name. */
@@ -162,7 +162,7 @@ static bool parse_call(struct text field, enum usage_type *type, struct text *na
 static enum logline_result parse_request(const struct logline_rules *rules, struct text line,
                                          struct logline_event *event)
 {
-    struct text fields[FIELDS_MAX];
+    struct text fields[FIELDS];
     size_t count;
 
     if (!text_starts(line, PREFIX)) {

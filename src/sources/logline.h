@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 
+#include "caps.h"
 #include "model/usage.h"
 #include "util/text.h"
 #include "util/timestamp.h"
@@ -38,8 +39,6 @@ enum logline_result {
 };
 enum { LOGLINE_RESULTS = LOGLINE_TIME + 1 };
 
-enum { LOGLINE_NAME_MAX = 253, LOGLINE_NAMESPACE_MAX = 63, LOGLINE_CLIENT_MAX = 64 };
-
 struct logline_event {
     bool timed; /* `time` is known: set for every line, also for one that does not count */
     struct instant time;
@@ -50,7 +49,7 @@ struct logline_event {
     struct text user;      /* empty: nobody */
     struct text client;    /* the client's address as logged; not checked */
     /* What JSON spells with escapes. */
-    char name[LOGLINE_NAME_MAX], place[LOGLINE_NAMESPACE_MAX], address[LOGLINE_CLIENT_MAX];
+    char name[LOGLINE_NAME_MAX_BYTES], place[LOGLINE_NAMESPACE_MAX_BYTES], address[LOGLINE_CLIENT_MAX_BYTES];
 };
 
 /* `line` without its line end. `written` is when the entry was written, if something outside the line knows

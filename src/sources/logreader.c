@@ -10,10 +10,11 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "caps.h"
 #include "util/memory.h"
 
 enum {
-    PACKED = 32 * 1024,
+    PACKED_PIECE = 32 * 1024,
     GZIP_ONLY = 16 /* zlib: a gzip header, not its own */
 };
 
@@ -24,7 +25,7 @@ struct logreader {
     int64_t size, offset;
     bool unpacks, between; /* zlib has its memory; between the members of a gzip file */
     z_stream zlib;
-    unsigned char packed[PACKED];
+    unsigned char packed[PACKED_PIECE];
     struct linebuf lines;
 };
 
@@ -209,8 +210,8 @@ static void fill(struct logreader *reader, size_t most)
 
 struct text logreader_peek(struct logreader *reader)
 {
-    while (!reader->ended && reader->lines.filled < LOGREADER_LINE_MAX)
-        fill(reader, LOGREADER_LINE_MAX - reader->lines.filled);
+    while (!reader->ended && reader->lines.filled < LINEBUF_LINE_MAX_BYTES)
+        fill(reader, LINEBUF_LINE_MAX_BYTES - reader->lines.filled);
     return (struct text){reader->lines.bytes, reader->lines.filled};
 }
 

@@ -9,11 +9,10 @@
 #include "sources/linebuf.h"
 #include "util/text.h"
 
-enum { LOGREADER_LINE_MAX = LINEBUF_LINE_MAX };
-
 enum logreader_item {
     LOGREADER_LINE, /* a line, without its end and without the NULs that it begins with */
-    LOGREADER_LONG, /* the first LOGREADER_LINE_MAX bytes of a longer line, the rest of which is dropped */
+    LOGREADER_LONG, /* the first LINEBUF_LINE_MAX_BYTES bytes of a longer line, the rest of which is dropped
+                     */
     LOGREADER_TAIL, /* what stands behind the last line end of a file that was read to its end */
     LOGREADER_MORE, /* bytes were read: call again (and a good moment to pause) */
     LOGREADER_END,  /* see logreader_end() */
@@ -46,8 +45,8 @@ void logreader_open(struct logreader *reader, int fd, bool gzip, int64_t from, i
 /* The text is valid until the next call. */
 enum logreader_item logreader_next(struct logreader *reader, struct text *line);
 
-/* Before the first logreader_next(): the beginning of the (uncompressed) contents, LOGREADER_LINE_MAX bytes
- * or all that can be read if less. */
+/* Before the first logreader_next(): the beginning of the (uncompressed) contents, LINEBUF_LINE_MAX_BYTES
+ * bytes or all that can be read if less. */
 struct text logreader_peek(struct logreader *reader);
 
 enum logreader_end logreader_end(const struct logreader *reader);

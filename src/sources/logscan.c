@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "caps.h"
 #include "sources/logline.h"
 #include "sources/logreader.h"
 #include "sources/logset.h"
@@ -30,7 +31,7 @@ struct logscan *logscan_new(struct logreader *reader)
 
     scan->reader = reader;
     for (size_t i = 0; i < 2; i++)
-        buf_init(&scan->open[i].text, LOGREADER_LINE_MAX);
+        buf_init(&scan->open[i].text, LINEBUF_LINE_MAX_BYTES);
     return scan;
 }
 

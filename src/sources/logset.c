@@ -12,19 +12,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "caps.h"
 #include "sources/logreader.h"
 #include "util/arena.h"
 #include "util/text.h"
 
 enum {
-    ROUNDS_MAX = 8,
-    OPENED_A_STEP = 64,
-    PROBLEMS_MAX = 64,
+    OPEN_PIECE = 64, /* files a step */
     NOT_A_FILE = -1, /* among the errnos of problems */
     NOT_GZIP = -2,
-    COMPARED_AT_ONCE = 4096,
-    COPIED_SECONDS =
-        60 /* a copy that was written to longer ago is complete, and the original empty or gone */
+    COMPARED_PIECE = 4096,
+    /* A copy that was written to longer ago is complete, and the original empty or gone. */
+    COPIED_SECONDS = 60,
 };
 
 /* One of the globs, with what it names in this round. */
@@ -50,8 +49,8 @@ struct logset {
     int round;
     bool grown, moved; /* in this round: there are new files; a name was gone again */
     bool full;
-    struct problem
-        problems[PROBLEMS_MAX]; /* of this round: a file that a rename took away is found in the next */
+    struct problem problems[LOGSET_PROBLEMS_MAX]; /* of this round: a file that a rename took away is found in
+                                                     the next */
     size_t problem_count;
     struct logfile *files[LOGSET_FILES_MAX];
     size_t count, copies_at;
@@ -143,7 +142,7 @@ static const char *shown(struct logset *set, const char *path)
 
 static void add_problem(struct logset *set, const char *path, int error)
 {
-    if (set->problem_count < PROBLEMS_MAX)
+    if (set->problem_count < LOGSET_PROBLEMS_MAX)
         set->problems[set->problem_count] = (struct problem){shown(set, path), error};
     set->problem_count++;
 }
@@ -222,7 +221,7 @@ static void open_name(struct logset *set, const char *path)
 /* False: all names of this round have been tried. */
 static bool open_some(struct logset *set)
 {
-    for (int tried = 0; tried < OPENED_A_STEP;) {
+    for (int tried = 0; tried < OPEN_PIECE;) {
         struct pattern *pattern = &set->patterns[set->pattern_at];
 
         if (set->pattern_at == set->pattern_count)
@@ -269,14 +268,16 @@ static void note_all(const struct logset *set, struct source_status *status)
         else if (pattern->names.gl_pathc == 0)
             status_note(status, level, "no log file matches %s", pattern->glob);
     }
-    for (size_t i = 0; i < set->problem_count && i < PROBLEMS_MAX; i++)
+    for (size_t i = 0; i < set->problem_count && i < LOGSET_PROBLEMS_MAX; i++)
         note_problem(status, level, &set->problems[i]);
-    if (set->problem_count > PROBLEMS_MAX)
-        status_note(status, level, "%zu more log files cannot be opened", set->problem_count - PROBLEMS_MAX);
+    if (set->problem_count > LOGSET_PROBLEMS_MAX)
+        status_note(status, level, "%zu more log files cannot be opened",
+                    set->problem_count - LOGSET_PROBLEMS_MAX);
     if (set->full)
         status_note(status, level, "more than %d log files: the rest is left out", (int)LOGSET_FILES_MAX);
     if ((set->grown || set->moved) && !set->full)
-        status_note(status, level, "log files were still being renamed after %d looks", (int)ROUNDS_MAX);
+        status_note(status, level, "log files were still being renamed after %d looks",
+                    (int)LOGSET_ROUNDS_MAX);
 }
 
 static size_t folder_length(const char *path)
@@ -295,7 +296,7 @@ static bool same_folder(const struct logfile *a, const struct logfile *b)
 
 static bool begins_with(const struct logfile *file, struct text beginning)
 {
-    char piece[COMPARED_AT_ONCE];
+    char piece[COMPARED_PIECE];
     size_t done = 0;
 
     while (done < beginning.length) {
@@ -421,7 +422,7 @@ bool logset_step(struct logset *set, struct logreader *reader, struct source_sta
     case OPEN:
         if (open_some(set))
             break;
-        if ((set->grown || set->moved) && !set->full && set->round < ROUNDS_MAX) {
+        if ((set->grown || set->moved) && !set->full && set->round < LOGSET_ROUNDS_MAX) {
             set->phase = LOOK;
             break;
         }

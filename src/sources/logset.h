@@ -14,8 +14,6 @@
 struct arena;
 struct logreader;
 
-enum { LOGSET_FILES_MAX = 4096 };
-
 struct logfile {
     const char *path; /* as the globs spell it, fit for a note */
     int fd;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "caps.h"
 #include "net/form.h"
 #include "settings.h"
 #include "sources/loki_job.h"
@@ -18,13 +19,7 @@
 #include "util/cache.h"
 #include "util/memory.h"
 
-enum {
-    STEP_MS = 5,
-    PATIENCE_MS = 15000,
-    PATIENCE_SHARE = 3, /* at most a third of the time for one answer */
-    NAME_MAX_BYTES = 1024 * 1024,
-    LESSONS_MS = 3600 * 1000,
-};
+enum { NAME_SIZE = 1024 * 1024 }; /* fits what an environment can hold of it */
 
 /* Loki counts nanoseconds in 64 bits. */
 #define LATEST ((int64_t)9200000000 * LOKI_SECOND)
@@ -46,6 +41,7 @@ void loki_ask(struct loki *loki, const char *url, struct buf *form, int64_t from
     form_add(form, "end", text_of(number));
     fetch_start(loki->context->fetcher,
                 &(struct fetch_request){
+                    .backend = BACKEND_LOKI,
                     .url = url,
                     .access = &loki->access,
                     .body = buf_text(form),
@@ -56,7 +52,7 @@ void loki_ask(struct loki *loki, const char *url, struct buf *form, int64_t from
 
 void loki_give_up(struct loki *loki, const char *format, ...)
 {
-    char note[512];
+    char note[STATUS_NOTE_MAX_BYTES];
     va_list args;
 
     va_start(args, format);
@@ -84,7 +80,7 @@ static struct lessons *recall_lessons(const struct loki *loki)
     struct cache *cache = loki->context->remembered;
     struct lessons *lessons = cache ? (struct lessons *)cache_get(cache, loki->server) : NULL;
 
-    if (lessons == NULL || clock_ms() - lessons->born <= LESSONS_MS)
+    if (lessons == NULL || clock_ms() - lessons->born <= LOKI_LESSONS_MS)
         return lessons;
     cache_value_release(&lessons->value);
     return NULL;
@@ -190,7 +186,7 @@ static void settle(struct loki *loki, bool deadline)
 
 static void look(struct loki *loki)
 {
-    if (!ledger_look(loki->ledger, clock_ms() + STEP_MS))
+    if (!ledger_look(loki->ledger, clock_ms() + LOKI_STEP_MS))
         loki->phase = LOKI_HINTING;
 }
 
@@ -287,7 +283,7 @@ static struct text join(struct arena *arena, const char *const *strings)
     struct buf all;
     struct text out;
 
-    buf_init(&all, NAME_MAX_BYTES);
+    buf_init(&all, NAME_SIZE);
     for (; *strings; strings++)
         buf_add(&all, (struct text){*strings, strlen(*strings) + 1});
     out = arena_text(arena, buf_text(&all));
@@ -322,9 +318,9 @@ static void prepare(struct loki *loki)
                                          .password = settings_text(settings, LOKI_PASSWORD),
                                          .ca_file = settings_text(settings, LOKI_CA_FILE),
                                          .tenant = tenant};
-    loki->patience_ms = (loki->context->deadline - clock_ms()) / PATIENCE_SHARE;
-    if (loki->patience_ms > PATIENCE_MS)
-        loki->patience_ms = PATIENCE_MS;
+    loki->patience_ms = (loki->context->deadline - clock_ms()) / LOKI_PATIENCE_SHARE;
+    if (loki->patience_ms > LOKI_PATIENCE_MS)
+        loki->patience_ms = LOKI_PATIENCE_MS;
 }
 
 static int64_t nanoseconds(struct instant time)

@@ -1,12 +1,13 @@
 /* One walk over the body, without a tree, both to check it and to give its entries. */
 #include "sources/loki_answer.h"
 
+#include "caps.h"
 #include "sources/note.h"
 #include "util/arena.h"
 #include "util/buf.h"
 #include "util/json_scan.h"
 
-enum { MAX_WORDS = 200, TIME_DIGITS = 19, NO_MEMBER = -1 };
+enum { TIME_DIGITS = 19, NO_MEMBER = -1 };
 
 enum answer_member { STATUS, DATA, WARNINGS, ANSWER_MEMBERS };
 enum data_member { RESULT_TYPE, RESULT, DATA_MEMBERS };
@@ -263,7 +264,7 @@ static bool read_warning(struct walk *walk)
     if (raw.text.length > 0)
         words = json_scan_decode(raw, &walk->name);
     if (walk->answer.warning == NULL && walk->arena)
-        walk->answer.warning = note_words(walk->arena, words, MAX_WORDS);
+        walk->answer.warning = note_words(walk->arena, words, NOTE_WORDS_MAX_BYTES);
     return true;
 }
 

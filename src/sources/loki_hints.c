@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "caps.h"
 #include "net/form.h"
 #include "sources/loki_answer.h"
 #include "sources/loki_job.h"
@@ -12,15 +13,11 @@
 #include "util/cache.h"
 #include "util/memory.h"
 
+enum { FORM_SIZE = 4 * TEMPLATE_MAX_BYTES }; /* fits the longest selector, each byte escaped */
+
 enum {
-    SEGMENT_HOURS = 720,
-    FEW_HOURS = 4, /* are read without hints */
-    INDEX_MAX_BYTES = 4 * 1024 * 1024,
-    INDEX_PATIENCE_MS = 5000,
+    FEW_HOURS = 4,         /* are read without hints */
     BYTES_PER_ENTRY = 150, /* where the index does not say */
-    HINTS_MS = 15 * 60 * 1000,
-    DATES_MAX = 14, /* questions: some 400 days */
-    DATED_MS = 10 * 60 * 1000,
 };
 #define FAR_BACK (24 * LOKI_HOUR) /* nothing for so long before the range: the data begin in it */
 
@@ -166,11 +163,11 @@ static void ask_index(struct loki *loki, const char *url, int64_t from, int64_t 
 {
     struct buf form;
 
-    buf_init(&form, INDEX_MAX_BYTES);
+    buf_init(&form, FORM_SIZE);
     form_add(&form, "query", text_of(loki->selector));
     if (steps)
         form_add(&form, "step", TEXT_LITERAL("3600"));
-    loki_ask(loki, url, &form, from, to, INDEX_PATIENCE_MS, done, data);
+    loki_ask(loki, url, &form, from, to, LOKI_INDEX_PATIENCE_MS, done, data);
     buf_free(&form);
 }
 
@@ -202,7 +199,7 @@ static bool begin_segment(struct loki_segment *segment)
     if (segment->claim == NULL)
         return false;
     hints = (struct hints *)cache_get(context->remembered, hints_key(segment));
-    if (hints && clock_ms() - hints->born <= HINTS_MS) {
+    if (hints && clock_ms() - hints->born <= LOKI_HINTS_MS) {
         use_hints(segment, hints);
         claims_release(context->claims, segment->claim);
         segment->claim = NULL;
@@ -217,11 +214,12 @@ static void make_segments(struct loki *loki)
 {
     int64_t first = loki->plan.first_hour, last = first + (int64_t)loki->plan.hours;
 
-    loki->segment_count = loki->plan.hours / SEGMENT_HOURS + 1;
+    loki->segment_count = loki->plan.hours / LOKI_HINTS_SEGMENT_MAX_HOURS + 1;
     loki->segments = ARENA_ARRAY(loki->context->arena, loki->segment_count, struct loki_segment);
     for (size_t i = 0; i < loki->segment_count; i++) {
         struct loki_segment *segment = &loki->segments[i];
-        int64_t hour = first + (int64_t)(i * SEGMENT_HOURS), end = hour + SEGMENT_HOURS;
+        int64_t hour = first + (int64_t)(i * LOKI_HINTS_SEGMENT_MAX_HOURS),
+                end = hour + LOKI_HINTS_SEGMENT_MAX_HOURS;
 
         end = end < last ? end : last;
         *segment = (struct loki_segment){.loki = loki, .hour = hour, .count = (size_t)(end - hour)};
@@ -302,7 +300,7 @@ static void ask_date(struct loki *loki, int64_t to)
 /* Nothing is there: is that far enough back to say so? */
 static void take_nothing(struct loki *loki)
 {
-    if (loki->dated_from > LOKI_EARLIEST && loki->dates_asked < DATES_MAX)
+    if (loki->dated_from > LOKI_EARLIEST && loki->dates_asked < LOKI_DATES_MAX)
         ask_date(loki, loki->dated_from);
     else if (loki->dated_from <= LOKI_EARLIEST || loki->from - loki->dated_from >= FAR_BACK)
         settle_date(loki, true);
@@ -321,7 +319,7 @@ static void take_no_date(struct loki *loki, const struct fetch_answer *answer)
     if (refusal.lesson == LOKI_SHORTER && refusal.number == 0)
         refusal.number = length / 2;
     if (refusal.lesson != LOKI_SHORTER || refusal.number <= 0 || refusal.number >= length ||
-        loki->dates_asked == DATES_MAX) {
+        loki->dates_asked == LOKI_DATES_MAX) {
         loki->dated = true;
         return;
     }
@@ -352,7 +350,7 @@ static bool recall_date(struct loki *loki)
     struct cache *cache = loki->context->remembered;
     struct dated *dated = cache ? (struct dated *)cache_get(cache, dated_key(loki)) : NULL;
 
-    if (dated && clock_ms() - dated->born <= DATED_MS && dated->born >= loki->context->fresh_after &&
+    if (dated && clock_ms() - dated->born <= LOKI_DATED_MS && dated->born >= loki->context->fresh_after &&
         (dated->begins ? loki->from <= dated->date : loki->from >= dated->date)) {
         loki->dated = true;
         loki->begins = dated->begins;

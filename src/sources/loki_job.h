@@ -22,8 +22,6 @@ struct loki_window;
 /* Loki takes a time of up to ten digits for seconds, so that none before can be asked for. */
 #define LOKI_EARLIEST (10 * LOKI_SECOND)
 
-enum { LOKI_ANSWER_MAX_BYTES = 16 * 1024 * 1024 };
-
 /* A stretch with windows under way: it stays until they have ended, to learn from them. */
 struct loki_reading {
     struct loki_stretch stretch; /* what nobody asks for yet */

@@ -8,12 +8,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "caps.h"
+
 #define LOKI_SECOND ((int64_t)1000 * 1000 * 1000)
 #define LOKI_HOUR   (3600 * LOKI_SECOND)
 
-enum { LOKI_LIMIT = 5000 };                   /* Loki's own default */
-#define LOKI_LENGTH     (30 * 24 * LOKI_HOUR) /* likewise, but for an hour */
-#define LOKI_WINDOW_MAX (7 * 24 * LOKI_HOUR)  /* several windows side by side are faster than a long one */
+#define LOKI_LENGTH     (30 * 24 * LOKI_HOUR) /* the server's own default, but for an hour */
+#define LOKI_WINDOW_MAX (LOKI_WINDOW_MAX_HOURS * LOKI_HOUR)
 
 /* Times are nanoseconds since 1970, ends are not included. */
 struct loki_plan {

@@ -2,12 +2,11 @@
 #include <json-c/json.h>
 #include <string.h>
 
+#include "caps.h"
 #include "sources/loki_answer.h"
 #include "sources/note.h"
 #include "util/arena.h"
 #include "util/json.h"
-
-enum { MAX_WORDS = 200 };
 
 #define SECOND INT64_C(1000000000)
 
@@ -165,7 +164,7 @@ static const char *why_of(struct arena *arena, long status, struct text words)
         return arena_format(arena, "HTTP %ld: redirects are not followed", status);
     if (words.length == 0 || words.data[0] == '<') /* a page for browsers */
         return arena_format(arena, "HTTP %ld", status);
-    return arena_format(arena, "HTTP %ld: %s", status, note_words(arena, words, MAX_WORDS));
+    return arena_format(arena, "HTTP %ld: %s", status, note_words(arena, words, NOTE_WORDS_MAX_BYTES));
 }
 
 struct loki_refusal loki_refusal_read(struct arena *arena, long status, struct text body)

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "caps.h"
 #include "model/usage.h"
 #include "net/form.h"
 #include "sources/loki_answer.h"
@@ -11,15 +12,7 @@
 #include "util/buf.h"
 #include "util/hash.h"
 
-enum {
-    FORM_MAX_BYTES = 256 * 1024,
-    FAILURES_MAX = 3, /* in a row */
-    REFUSED_MAX = 3,  /* seconds */
-    PAUSE_MS = 100,   /* doubled each time, with a part of chance */
-    PAUSE_MAX_MS = 5000,
-    LOOK_MS = 20, /* between two looks at what others have read */
-    WINDOW_ROWS_BYTES = 256 * 1024 * 1024,
-};
+enum { FORM_SIZE = 4 * TEMPLATE_MAX_BYTES }; /* fits the longest query, each byte escaped */
 
 struct loki_window {
     struct loki *loki;
@@ -142,7 +135,7 @@ static bool count_entry(void *context, const struct loki_entry *entry)
 static void count_window(const struct loki_window *window, struct text body, bool spoiled)
 {
     struct loki *loki = window->loki;
-    struct count count = {.loki = loki, .rows = usage_new(WINDOW_ROWS_BYTES)};
+    struct count count = {.loki = loki, .rows = usage_new(LOKI_WINDOW_ROWS_MAX_BYTES)};
 
     if (body.length > 0 && !loki_answer_each(body, count_entry, &count)) {
         status_note(loki->status, STATUS_PARTIAL, "an answer of Loki is too large to be counted");
@@ -174,10 +167,10 @@ static void ask_again(const struct loki_window *window)
  * together are one trouble. True: it is a new one. */
 static bool pause_all(struct loki *loki, unsigned before, int64_t asked_ms)
 {
-    int64_t now = clock_ms(), pause = PAUSE_MS;
+    int64_t now = clock_ms(), pause = LOKI_PAUSE_MS;
     bool is_new = now >= loki->pause_until;
 
-    while (before-- > 0 && pause < PAUSE_MAX_MS)
+    while (before-- > 0 && pause < LOKI_PAUSE_MAX_MS)
         pause *= 2;
     pause += (int64_t)(hash_mix(hash_seed(), (uint64_t)now) % (uint64_t)pause) / 2;
     if (asked_ms > 0)
@@ -210,7 +203,7 @@ static void take_failure(struct loki_window *window, const char *why)
 
     loki->trouble = why;
     loki->failures += pause_all(loki, loki->failures, 0);
-    if (loki->failures >= FAILURES_MAX)
+    if (loki->failures >= LOKI_FAILURES_MAX)
         loki_give_up(loki, "Loki: %s", why);
     ask_again(window);
 }
@@ -268,7 +261,7 @@ static void take_what_is_too_much(struct loki_window *window, const char *why)
             ask_again(window);
         else
             take_overflow(window, TEXT_LITERAL(""));
-    } else if (++loki->refused < REFUSED_MAX) {
+    } else if (++loki->refused < LOKI_REFUSED_MAX) {
         instant_format_seconds(instant_of(window->from), when);
         status_note(loki->status, STATUS_PARTIAL, "a second, at %s, is not counted: Loki: %s", when, why);
         count_window(window, TEXT_LITERAL(""), true);
@@ -405,7 +398,7 @@ static void start_window(struct loki *loki, struct loki_window *window, struct l
     reading->stretch.from = window->to;
     reading->windows++;
     loki->running++;
-    buf_init(&form, FORM_MAX_BYTES);
+    buf_init(&form, FORM_SIZE);
     form_add(&form, "query", text_of(loki->query));
     snprintf(limit, sizeof(limit), "%" PRId64, window->limit);
     form_add(&form, "limit", text_of(limit));
@@ -426,7 +419,7 @@ static bool look_again(struct loki *loki)
         return false;
     }
     atomic_store(&loki->woken, false);
-    loki->look_after = now + LOOK_MS;
+    loki->look_after = now + LOKI_LOOK_MS;
     ledger_again(loki->ledger);
     ledger_look(loki->ledger, INT64_MAX);
     return true;

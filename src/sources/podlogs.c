@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "caps.h"
 #include "settings.h"
 #include "sources/geoip.h"
 #include "sources/kube.h"
@@ -143,7 +144,7 @@ static void drop_list(struct podlogs *logs)
 static void release(struct podlogs *logs)
 {
     drop_list(logs);
-    for (size_t i = 0; i < PODLOGS_STREAMS; i++) {
+    for (size_t i = 0; i < PODLOGS_STREAMS_MAX; i++) {
         free(logs->streams[i].lines);
         logs->streams[i].lines = NULL;
     }

@@ -3,6 +3,7 @@
 #ifndef OM_SOURCES_PODLOGS_JOB_H
 #define OM_SOURCES_PODLOGS_JOB_H
 
+#include "caps.h"
 #include "sources/linebuf.h"
 #include "sources/podlogs.h"
 #include "sources/pods.h"
@@ -12,7 +13,6 @@ struct kube;
 struct kube_list;
 
 enum {
-    PODLOGS_STREAMS = 8, /* logs that are read at once */
     PODLOGS_SKEW_SECONDS = 60,
 };
 
@@ -74,7 +74,7 @@ struct podlogs {
     struct podlogs_reading *readings, **last_reading, *next_reading;
     size_t pod_count;
     uint64_t odd_pods;
-    struct podlogs_stream streams[PODLOGS_STREAMS];
+    struct podlogs_stream streams[PODLOGS_STREAMS_MAX];
     uint64_t read, failed; /* logs */
     bool full, stopped;
     uint64_t results[LOGLINE_RESULTS];

@@ -1,6 +1,7 @@
 /* Reading pods' logs: each line as it comes, nothing is kept. The API puts the runtime's time before each. */
 #include <inttypes.h>
 
+#include "caps.h"
 #include "net/fetch.h"
 #include "net/form.h"
 #include "sources/geoip.h"
@@ -10,11 +11,11 @@
 #include "util/buf.h"
 #include "util/memory.h"
 
+enum { STAMP_SIZE = 40 }; /* fits a time as the API writes it, and the blank */
+
+enum { PATH_SIZE = 4096 }; /* fits the longest name of a container, each byte escaped */
+
 enum {
-    STAMP_MAX = 40, /* a time as the API writes it, and the blank */
-    PROBE_BYTES = 4 * STAMP_MAX,
-    REFUSAL_MAX = 64 * 1024,
-    PATH_MAX_BYTES = 4096,
     /* Lines stand in the order in which they were written, but for two outputs of one program, and clocks
      * that are set back. */
     ORDER_SECONDS = 60,
@@ -25,7 +26,7 @@ enum {
 /* Cuts the time before a line. False: it has none, so that it is no line of a log. */
 static bool take_stamp(struct podlogs_stream *stream, struct text *line, struct instant *out)
 {
-    struct text reach = {line->data, line->length < STAMP_MAX ? line->length : STAMP_MAX}, word;
+    struct text reach = {line->data, line->length < STAMP_SIZE ? line->length : STAMP_SIZE}, word;
 
     word = text_cut(&reach, ' ');
     if (!timestamp_parse_cached(word, &stream->times.minute, out))
@@ -262,14 +263,14 @@ static const char *path_of(const struct podlogs_stream *stream)
     struct buf query;
     const char *path;
 
-    buf_init(&query, PATH_MAX_BYTES);
+    buf_init(&query, PATH_SIZE);
     form_add(&query, "container", stream->reading->container->name);
     form_add(&query, "timestamps", TEXT_LITERAL("true"));
     if (stream->run == POD_RUN_PREVIOUS)
         form_add(&query, "previous", TEXT_LITERAL("true"));
     instant_format_seconds(logs->context->start, since);
     if (stream->probing)
-        form_add(&query, "limitBytes", text_of(arena_format(arena, "%d", PROBE_BYTES)));
+        form_add(&query, "limitBytes", text_of(arena_format(arena, "%d", PODLOGS_PROBE_MAX_BYTES)));
     else
         form_add(&query, "sinceTime", text_of(since));
     path = arena_format(arena, "/api/v1/namespaces/%s/pods/%s/log?%s", logs->namespace,
@@ -282,7 +283,7 @@ static void ask(struct podlogs_stream *stream)
 {
     struct podlogs *logs = stream->logs;
     const struct kube_request request = {.path = path_of(stream),
-                                         .max_bytes = REFUSAL_MAX,
+                                         .max_bytes = PODLOGS_REFUSAL_MAX_BYTES,
                                          .deadline = logs->context->deadline,
                                          .take = stream->probing ? NULL : take_piece};
     const char *wrong;
@@ -325,7 +326,7 @@ bool podlogs_read_on(struct podlogs *logs)
 {
     bool busy = false;
 
-    for (size_t i = 0; i < PODLOGS_STREAMS; i++) {
+    for (size_t i = 0; i < PODLOGS_STREAMS_MAX; i++) {
         struct podlogs_stream *stream = &logs->streams[i];
 
         stream->logs = logs;

@@ -3,10 +3,9 @@
 
 #include <json-c/json.h>
 
+#include "caps.h"
 #include "util/arena.h"
 #include "util/json.h"
-
-enum { RESTARTS_MAX = 1000 * 1000 * 1000 };
 
 static struct text string_of(struct json_object *object, const char *name)
 {
@@ -54,7 +53,7 @@ static bool read_container(struct arena *arena, struct json_object *status, stru
         return false;
     out->name = arena_text(arena, name);
     out->restarts = json_object_get_int64(json_member(status, "restartCount"));
-    if (out->restarts < 0 || out->restarts > RESTARTS_MAX)
+    if (out->restarts < 0 || out->restarts > PODS_RESTARTS_MAX)
         return false;
     *current = running ? read_run(arena, running, string_of(status, "containerID"), created)
                        : read_run(arena, ended, string_of(ended, "containerID"), created);

@@ -1,13 +1,14 @@
 /* A kind of hours (CPU, GPU) is a sum of pieces: some services over some time, one query each. Pieces are
  * made as they are asked, a piece that is too much for the server becomes two, and at the end what came is
  * added up in their order (sums of doubles depend on it). Each answer is read when it comes; the job itself
- * only keeps AT_ONCE queries of each kind running. */
+ * only keeps PROMETHEUS_AT_ONCE_MAX queries of each kind running. */
 #include "sources/prometheus.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
+#include "caps.h"
 #include "net/fetch.h"
 #include "net/form.h"
 #include "settings.h"
@@ -17,21 +18,7 @@
 #include "util/arena.h"
 #include "util/buf.h"
 
-enum {
-    AT_ONCE = 8, /* queries of one kind; with both kinds still below the 20 that Prometheus runs at a time */
-    MAX_ANSWER_BYTES = 4 * 1024 * 1024,
-    MAX_FORM_BYTES = 4 * TEMPLATE_MAX_BYTES,
-    RETRIES = AT_ONCE, /* of one kind; each query has one */
-    RETRY_MS = 1000,   /* the pause before it where the server names none */
-    MAX_NAME = 64,
-};
-
-/* No piece is shorter: five times the longest scrape interval that Prometheus advises (two minutes).
- * increase() needs two samples at least, and is the less exact the fewer there are. */
-#define MIN_PIECE_MS ((int64_t)10 * 60 * 1000)
-
-/* What a query that can be cut and still has no answer after half of the time left is cut into: eight. */
-enum { LATE_PIECES = 8 };
+enum { FORM_SIZE = 4 * TEMPLATE_MAX_BYTES }; /* fits the longest query, each byte escaped */
 
 struct prometheus_job;
 struct kind;
@@ -74,7 +61,7 @@ struct kind {
     size_t part, service;       /* what is not yet in a piece begins there */
     struct piece *first, *last; /* all */
     struct piece *waiting;      /* a stack of those to be asked, the earliest on top */
-    struct ask asks[AT_ONCE];
+    struct ask asks[PROMETHEUS_AT_ONCE_MAX];
     size_t running, answered, retries;
     int64_t paused_until;        /* clock_ms() */
     struct source_status status; /* its own notes: joined at the end, CPU's first whichever came first */
@@ -151,7 +138,7 @@ static struct piece *new_piece(struct kind *kind)
 static bool can_be_cut(const struct kind *kind, const struct piece *piece)
 {
     return kind->additive != ADDITIVE_NOT && kind->border != BORDER_HIDDEN &&
-           piece->to - piece->from >= 2 * MIN_PIECE_MS;
+           piece->to - piece->from >= 2 * PROMETHEUS_PIECE_MIN_MS;
 }
 
 /* The piece becomes its first half; the second is the next to be asked. */
@@ -212,14 +199,15 @@ static void send_query(struct prometheus_job *job, struct arena *arena, const ch
     };
     struct buf form;
 
-    buf_init(&form, MAX_FORM_BYTES);
+    buf_init(&form, FORM_SIZE);
     form_add(&form, "query", text_of(promql));
     form_add(&form, "time", text_of(query_time(arena, time_ms)));
     fetch_start(job->context->fetcher,
-                &(struct fetch_request){.url = job->url,
+                &(struct fetch_request){.backend = BACKEND_PROMETHEUS,
+                                        .url = job->url,
                                         .access = &access,
                                         .body = buf_text(&form),
-                                        .max_bytes = MAX_ANSWER_BYTES,
+                                        .max_bytes = PROMETHEUS_ANSWER_MAX_BYTES,
                                         .deadline = deadline},
                 done, context);
     buf_free(&form);
@@ -278,7 +266,7 @@ static void note_uncut(struct kind *kind, const struct piece *piece, struct sour
 
     if (kind->additive == ADDITIVE_NOT)
         why = "the query template is none that adds up over time";
-    else if (piece->to - piece->from >= 2 * MIN_PIECE_MS)
+    else if (piece->to - piece->from >= 2 * PROMETHEUS_PIECE_MIN_MS)
         why = "the server does not say which samples a range has at its ends";
     status_note(status, STATUS_PARTIAL, "%s query: it was not cut into shorter ranges: %s", kind->what, why);
 }
@@ -289,8 +277,8 @@ static bool take_back_to_retry(struct kind *kind, struct piece *piece, int64_t p
     int64_t now = clock_ms(), left = kind->job->context->deadline - now;
 
     if (pause_ms <= 0)
-        pause_ms = RETRY_MS;
-    if (piece->retried || kind->retries >= RETRIES || pause_ms > left / 2)
+        pause_ms = PROMETHEUS_RETRY_MS;
+    if (piece->retried || kind->retries >= PROMETHEUS_RETRIES_MAX || pause_ms > left / 2)
         return false;
     piece->retried = true;
     kind->retries++;
@@ -326,7 +314,7 @@ static void take_answer(void *context, const struct fetch_answer *answer)
         status_join(&kind->status, &status);
     } else if (answer->outcome == FETCH_TIMEOUT && ask->hurried) {
         piece->selection->hurried = true;
-        if (!take_back_to_cut(kind, piece, length * 3 / (2 * LATE_PIECES)))
+        if (!take_back_to_cut(kind, piece, length * 3 / (2 * PROMETHEUS_LATE_PIECES_MAX)))
             push(kind, piece); /* as it is, with all the time that is left */
     } else if (result == PROMETHEUS_TOO_MUCH) {
         if (take_back_to_cut(kind, piece, length))
@@ -365,7 +353,7 @@ static void start_ask(struct kind *kind, struct ask *ask, struct piece *piece)
 
 static struct ask *free_ask(struct kind *kind)
 {
-    for (size_t i = 0; i < AT_ONCE; i++)
+    for (size_t i = 0; i < PROMETHEUS_AT_ONCE_MAX; i++)
         if (kind->asks[i].piece == NULL)
             return &kind->asks[i];
     return NULL;
@@ -393,12 +381,14 @@ static void name_piece(const struct prometheus_job *job, const struct piece *pie
     struct arena *arena = job->context->arena;
     char from[TIMESTAMP_SIZE], to[TIMESTAMP_SIZE];
 
-    buf_add_string(out, part->service_count == 0 ? "all services"
-                                                 : note_words(arena, part->services[0], MAX_NAME));
+    buf_add_string(out, part->service_count == 0
+                            ? "all services"
+                            : note_words(arena, part->services[0], PROMETHEUS_SHOWN_MAX_BYTES));
     if (part->service_count > 1)
         buf_format(out, " and %zu more services", part->service_count - 1);
     if (part->namespace.length > 0)
-        buf_format(out, " in the namespace %s", note_words(arena, part->namespace, MAX_NAME));
+        buf_format(out, " in the namespace %s",
+                   note_words(arena, part->namespace, PROMETHEUS_SHOWN_MAX_BYTES));
     if (piece->from == job->from && piece->to == job->to)
         return;
     instant_format_seconds((struct instant){.seconds = piece->from / 1000}, from);
@@ -410,7 +400,7 @@ static void note_missing(struct kind *kind, const struct piece *missing, size_t 
 {
     struct buf words;
 
-    buf_init(&words, 1024);
+    buf_init(&words, STATUS_NOTE_MAX_BYTES);
     name_piece(kind->job, missing, &words);
     if (count > 1)
         buf_add_string(&words, ", and more");

@@ -55,10 +55,8 @@ const char *prometheus_fill(struct arena *arena, const char *template, const str
                             const char *services_namespace, int64_t range_ms, const char **why);
 
 /* How many of the services (of a part that has some left: at least 1) the next query with that template asks
- * for: as many as the template and PROMETHEUS_NAMES_BYTES allow. */
+ * for: as many as the template and PROMETHEUS_NAMES_MAX_BYTES allow. */
 size_t prometheus_group(const char *template, const struct text *services, size_t count);
-
-enum { PROMETHEUS_NAMES_BYTES = 16 * 1024 }; /* of services in one query, before they are escaped */
 
 enum prometheus_result {
     PROMETHEUS_VALUE,

@@ -1,5 +1,6 @@
 /* The answer of /api/v1/query as one number. Whatever is not that number, or not all of it, becomes a note.
  */
+#include "caps.h"
 #include "sources/prometheus.h"
 
 #include <json-c/json.h>
@@ -8,8 +9,6 @@
 
 #include "sources/note.h"
 #include "util/json.h"
-
-enum { MAX_WORDS = 200 };
 
 struct sum {
     double value;
@@ -122,7 +121,7 @@ static void note_warnings(struct json_object *answer, const char *what, struct s
     for (size_t i = 0; i < json_object_array_length(warnings); i++)
         if (json_string(json_object_array_get_idx(warnings, i), &words))
             status_note(status, STATUS_PARTIAL, "%s query: warning: %s", what,
-                        note_words(status->arena, words, MAX_WORDS));
+                        note_words(status->arena, words, NOTE_WORDS_MAX_BYTES));
         else
             status_note(status, STATUS_PARTIAL, "%s query: a warning", what);
 }
@@ -167,9 +166,9 @@ static enum prometheus_result read_error(struct json_object *answer, long http_s
     const char *kind = "error", *message = "no reason given";
 
     if (json_string(json_member(answer, "errorType"), &type) && type.length > 0)
-        kind = note_words(status->arena, type, MAX_WORDS / 4);
+        kind = note_words(status->arena, type, NOTE_WORDS_MAX_BYTES / 4);
     if (json_string(json_member(answer, "error"), &words) && words.length > 0)
-        message = note_words(status->arena, words, MAX_WORDS);
+        message = note_words(status->arena, words, NOTE_WORDS_MAX_BYTES);
     if (http_status == 200)
         status_note(status, STATUS_PARTIAL, "%s query: %s: %s", what, kind, message);
     else
@@ -191,7 +190,7 @@ static bool read_success(struct json_object *answer, const char *what, double *v
     }
     if (!add_result(type, json_member(data, "result"), &sum)) {
         status_note(status, STATUS_PARTIAL, "%s query: the result is no number (%s)", what,
-                    note_words(status->arena, type, MAX_WORDS / 4));
+                    note_words(status->arena, type, NOTE_WORDS_MAX_BYTES / 4));
         return false;
     }
     if (!isfinite(sum.value)) {

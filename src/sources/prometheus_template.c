@@ -1,4 +1,5 @@
 /* Templates of hours: what their placeholders stand for, and how many services fit into one query. */
+#include "caps.h"
 #include "sources/prometheus.h"
 
 #include <inttypes.h>
@@ -74,7 +75,7 @@ size_t prometheus_group(const char *template, const struct text *services, size_
         return count;
     if (value.exact)
         return 1;
-    while (group < count && bytes + 1 + services[group].length <= PROMETHEUS_NAMES_BYTES / value.used)
+    while (group < count && bytes + 1 + services[group].length <= PROMETHEUS_NAMES_MAX_BYTES / value.used)
         bytes += 1 + services[group++].length;
     return group;
 }

@@ -24,6 +24,16 @@ static bool reads_files(const struct settings *settings)
            settings_text(settings, OSCAR_METRICS_EXPOSED_LOG_FILES)[0];
 }
 
+bool requests_ask_loki(const struct settings *settings)
+{
+    return !reads_files(settings) && settings_text(settings, LOKI_URL)[0];
+}
+
+bool requests_ask_kube(const struct settings *settings)
+{
+    return !reads_files(settings) && !settings_text(settings, LOKI_URL)[0] && kube_is_configured(settings);
+}
+
 bool requests_need_geoip(const struct settings *settings)
 {
     return reads_files(settings) || !settings_text(settings, LOKI_URL)[0];
@@ -73,7 +83,7 @@ struct job *requests_start(const struct source_context *context, enum logline_ki
     status_init(status, context->arena, source_name(context->settings, kind));
     if (reads_files(context->settings))
         return start_files(context, kind, usage, status);
-    if (settings_text(context->settings, LOKI_URL)[0])
+    if (requests_ask_loki(context->settings))
         return loki_start(context, kind, service, usage, status);
     return start_podlogs(context, kind, usage, status);
 }

@@ -16,6 +16,10 @@ struct settings;
 struct job *requests_start(const struct source_context *context, enum logline_kind kind, struct text service,
                            struct usage *usage, struct source_status *status);
 
+/* Whom it asks, as the settings say; neither: files are read. */
+bool requests_ask_loki(const struct settings *settings);
+bool requests_ask_kube(const struct settings *settings);
+
 /* True when the requests' countries come from GEOIP_DATABASE; Loki brings its own, in labels. */
 bool requests_need_geoip(const struct settings *settings);
 

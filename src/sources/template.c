@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "caps.h"
 #include "util/arena.h"
 #include "util/buf.h"
 

@@ -27,8 +27,6 @@ struct template_value {
     bool exact;    /* out: behind = or != at least once */
 };
 
-enum { TEMPLATE_MAX_BYTES = 64 * 1024 }; /* of the query */
-
 /* Fills in every placeholder that is in `values`; comments (from # to the end of the line) and other pairs of
  * braces are left as they are. In the arena. NULL when that cannot be done, and *why says it. */
 const char *template_fill(struct arena *arena, const char *template, struct template_value *values,

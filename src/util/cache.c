@@ -26,7 +26,9 @@ struct entry {
 
 struct cache {
     pthread_mutex_t lock;
-    size_t max_bytes, bytes;
+    size_t max_bytes, bytes, hours;
+    uint64_t evictions;
+    atomic_uint_fast64_t hits, misses;
     int64_t max_age_ms;
     uint64_t seed;
     struct entry *entries; /* by key */
@@ -37,6 +39,7 @@ void cache_value_init(struct cache_value *value, size_t bytes, void (*destroy)(s
 {
     atomic_init(&value->holders, 1);
     value->bytes = bytes;
+    value->hours = 0;
     value->destroy = destroy;
 }
 
@@ -63,6 +66,7 @@ static void remove_entry(struct cache *cache, struct entry *entry)
     HASH_DEL(cache->entries, entry);
     DL_DELETE(cache->order, entry);
     cache->bytes -= entry->value->bytes;
+    cache->hours -= entry->value->hours;
     cache_value_release(entry->value);
     free(entry->key);
     free(entry);
@@ -116,7 +120,7 @@ void cache_put(struct cache *cache, struct text key, struct cache_value *value, 
     if (entry)
         remove_entry(cache, entry);
     if (value->bytes <= cache->max_bytes) {
-        while (cache->bytes > cache->max_bytes - value->bytes)
+        for (; cache->bytes > cache->max_bytes - value->bytes; cache->evictions++)
             remove_entry(cache, cache->order);
         entry = memory_new(1, sizeof(*entry));
         entry->key = memory_copy(key.data, key.length);
@@ -126,6 +130,7 @@ void cache_put(struct cache *cache, struct text key, struct cache_value *value, 
         HASH_ADD_KEYPTR(hh, cache->entries, entry->key, key.length, entry);
         DL_APPEND(cache->order, entry);
         cache->bytes += value->bytes;
+        cache->hours += value->hours;
     }
     pthread_mutex_unlock(&cache->lock);
 }
@@ -138,6 +143,33 @@ void cache_drop(struct cache *cache, struct text key)
     entry = find(cache, key);
     if (entry)
         remove_entry(cache, entry);
+    pthread_mutex_unlock(&cache->lock);
+}
+
+void cache_hit(struct cache *cache)
+{
+    if (cache)
+        atomic_fetch_add_explicit(&cache->hits, 1, memory_order_relaxed);
+}
+
+void cache_missed(struct cache *cache)
+{
+    if (cache)
+        atomic_fetch_add_explicit(&cache->misses, 1, memory_order_relaxed);
+}
+
+void cache_look(struct cache *cache, struct cache_view *out)
+{
+    pthread_mutex_lock(&cache->lock);
+    *out = (struct cache_view){
+        .hits = atomic_load_explicit(&cache->hits, memory_order_relaxed),
+        .misses = atomic_load_explicit(&cache->misses, memory_order_relaxed),
+        .evictions = cache->evictions,
+        .hours = cache->hours,
+        .entries = HASH_COUNT(cache->entries),
+        .bytes = cache->bytes,
+        .max_bytes = cache->max_bytes,
+    };
     pthread_mutex_unlock(&cache->lock);
 }
 

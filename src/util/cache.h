@@ -15,6 +15,7 @@ struct cache;
 struct cache_value {
     atomic_int holders;
     size_t bytes; /* what it costs */
+    size_t hours; /* of logs that it holds; 0 to begin with, its maker sets it before it is kept */
     void (*destroy)(struct cache_value *value);
 };
 
@@ -35,6 +36,20 @@ struct cache_value *cache_get(struct cache *cache, struct text key);
 void cache_put(struct cache *cache, struct text key, struct cache_value *value, int64_t born);
 
 void cache_drop(struct cache *cache, struct text key);
+
+/* Whoever looked for something says whether it was there or had to be got; the cache only counts. (It is
+ * looked into for other reasons, too, and more than once for the same thing.) NULL is allowed. */
+void cache_hit(struct cache *cache);
+void cache_missed(struct cache *cache);
+
+/* All of one moment. What is too old and was not asked for since is still in it. */
+struct cache_view {
+    uint64_t hits, misses;
+    uint64_t evictions; /* what went to make room */
+    size_t hours, entries, bytes, max_bytes;
+};
+
+void cache_look(struct cache *cache, struct cache_view *out);
 
 size_t cache_limit(const struct cache *cache); /* max_bytes */
 size_t cache_bytes(struct cache *cache);

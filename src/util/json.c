@@ -4,15 +4,28 @@
 #include <json-c/json.h>
 #include <limits.h>
 
+#include "caps.h"
+
+/* Brackets that open, also those inside of strings: as many as there are lists and objects, or more. */
+static size_t count_lists(struct text text)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < text.length; i++)
+        count += text.data[i] == '{' || text.data[i] == '[';
+    return count;
+}
+
 struct json_object *json_read(struct text text)
 {
     struct json_scan scan = json_scan_of(text);
     struct json_tokener *tokener;
     struct json_object *value;
 
-    if (text.length >= INT_MAX || !json_scan_skip(&scan) || !json_scan_end(&scan))
+    if (text.length >= INT_MAX || count_lists(text) > JSON_LISTS_MAX || !json_scan_skip(&scan) ||
+        !json_scan_end(&scan))
         return NULL;
-    tokener = json_tokener_new_ex(JSON_MAX_DEPTH + 1);
+    tokener = json_tokener_new_ex(JSON_DEPTH_MAX + 1);
     if (tokener == NULL)
         return NULL;
     json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
@@ -38,19 +51,9 @@ static size_t count_members(struct text text)
     return count;
 }
 
-/* Brackets that open, also those inside of strings: as many as there are lists and objects, or more. */
-static size_t count_lists(struct text text)
-{
-    size_t count = 0;
-
-    for (size_t i = 0; i < text.length; i++)
-        count += text.data[i] == '{' || text.data[i] == '[';
-    return count;
-}
-
 struct json_object *json_read_distinct(struct text text)
 {
-    struct json_object *value = count_lists(text) <= JSON_DISTINCT_MAX_LISTS ? json_read(text) : NULL;
+    struct json_object *value = count_lists(text) <= JSON_DISTINCT_LISTS_MAX ? json_read(text) : NULL;
 
     if (json_object_is_type(value, json_type_object) &&
         (size_t)json_object_object_length(value) == count_members(text))

@@ -4,6 +4,7 @@
 #include <endian.h>
 #include <stdint.h>
 
+#include "caps.h"
 #include "util/buf.h"
 
 /* A word with this byte in all eight places. */
@@ -57,7 +58,7 @@ bool json_scan_end(struct json_scan *scan)
 
 bool json_scan_open(struct json_scan *scan, char open)
 {
-    if (json_scan_peek(scan) != open || scan->depth == JSON_MAX_DEPTH)
+    if (json_scan_peek(scan) != open || scan->depth == JSON_DEPTH_MAX)
         return broken(scan);
     scan->at++;
     scan->depth++;

@@ -2,7 +2,7 @@
  *
  * Each function takes what must stand next, with the white space before it. Where something else stands, or
  * the grammar is broken, it is false and so is everything after it. Strings must be valid UTF-8, names must
- * not hold \u0000, and values may be nested at most JSON_MAX_DEPTH deep.
+ * not hold \u0000, and values may be nested at most JSON_DEPTH_MAX deep.
  *
  *     if (!json_scan_open(&scan, '['))
  *         return false;
@@ -19,8 +19,6 @@
 #include "util/text.h"
 
 struct buf;
-
-enum { JSON_MAX_DEPTH = 32 };
 
 struct json_scan {
     const char *at, *end;

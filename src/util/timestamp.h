@@ -73,4 +73,7 @@ bool timezone_exists(const char *name);
 /* Milliseconds of a clock that never jumps, for deadlines. */
 int64_t clock_ms(void);
 
+/* Microseconds of the same clock, for how long something took. */
+int64_t clock_us(void);
+
 #endif

@@ -42,8 +42,10 @@ DEFAULTS = {
     "OSCAR_METRICS_KUBE_URL": "", "OSCAR_METRICS_KUBE_TOKEN_FILE": "", "OSCAR_METRICS_KUBE_CA_FILE": "",
     "KUBERNETES_SERVICE_HOST": "", "KUBERNETES_SERVICE_PORT": "443",
     "OSCAR_METRICS_SCOPE": "visible",
+    "OSCAR_METRICS_PSEUDONYMS": "false", "OSCAR_METRICS_PSEUDONYM_KEY": "",
 }
-SECRETS = ["OSCAR_PASSWORD", "PROMETHEUS_TOKEN", "PROMETHEUS_PASSWORD", "LOKI_TOKEN", "LOKI_PASSWORD"]
+SECRETS = ["OSCAR_PASSWORD", "PROMETHEUS_TOKEN", "PROMETHEUS_PASSWORD", "LOKI_TOKEN", "LOKI_PASSWORD",
+           "OSCAR_METRICS_PSEUDONYM_KEY"]
 
 
 def check(settings=None):
@@ -114,6 +116,7 @@ BAD = [
     ("EXPOSED_SERVICES_ROUTE_KIND", ["gateway", "x"]),
     ("EXPOSED_SERVICES_USE_SUBDOMAIN_ROUTE", ["maybe", "2"]),
     ("OIDC_ENABLE", ["maybe", "2"]),
+    ("OSCAR_METRICS_PSEUDONYMS", ["maybe", "2"]),
     ("PROMETHEUS_URL", ["ftp://h", "h:9090", "//h", "http://", "file:///etc/passwd", "x y", "http://h h/"]),
     ("LOKI_URL", ["ftp://h", "x"]),
     ("LOKI_PARALLEL", ["0", "-1", "x"]),

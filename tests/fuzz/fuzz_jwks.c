@@ -25,7 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (jwks == NULL)
         return 0;
-    if (jwks->count > JWKS_MAX_KEYS || (jwks->bad > 0) != (jwks->bad_why != NULL))
+    if (jwks->count > JWKS_KEYS_MAX || (jwks->bad > 0) != (jwks->bad_why != NULL))
         abort();
     for (size_t i = 0; i < jwks->count; i++)
         if (!is_allowed(&jwks->keys[i]) || jwks->keys[i].pem == NULL)

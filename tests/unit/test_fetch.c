@@ -13,6 +13,7 @@
 #include "http_server.h"
 #include "net/fetch.h"
 #include "net/form.h"
+#include "net/traffic.h"
 #include "util/buf.h"
 #include "util/timestamp.h"
 
@@ -598,6 +599,21 @@ static void a_backend_that_cannot_be_connected_to_is_left_alone_by_all(void **st
     http_server_stop(server);
 }
 
+static void a_renewal_has_backends_tried_at_once(void **state)
+{
+    struct fetch_shared *shared = fetch_shared_new();
+    char url[64];
+    int port = bound_socket(url);
+
+    (void)state;
+    assert_string_equal(fetch_shared_once(shared, url).why, "connection refused");
+    assert_int_not_equal(fetch_shared_once(shared, url).retry_after_ms, 0);
+    fetch_shared_renew(shared);
+    assert_string_equal(fetch_shared_once(shared, url).why, "connection refused");
+    close(port);
+    fetch_shared_free(shared);
+}
+
 static void an_answer_that_comes_after_all_ends_that(void **state)
 {
     struct fetch_shared *shared = fetch_shared_new();
@@ -658,9 +674,78 @@ static void waiting_ends_by_the_watched_descriptor_and_by_a_wake(void **state)
     http_server_stop(server);
 }
 
+/* What one client's request asked is counted for it, and for all. */
+static void requests_are_tallied(void **state)
+{
+    const struct http_reply replies[] = {{.bytes = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"},
+                                         {.bytes = "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"}};
+    struct http_server *server = http_server_start(replies, COUNT_OF(replies), 1);
+    struct fetch_shared *shared = fetch_shared_new();
+    struct fetcher *fetcher = fetcher_new(shared);
+    struct fetch_request request = request_of(http_server_url(server)), invalid = request_of("");
+    const struct fetch_tally *tally = fetcher_tally(fetcher, BACKEND_KUBERNETES);
+    struct traffic_view view;
+    struct result result = {0};
+    int64_t before = clock_us();
+
+    (void)state;
+    request.backend = invalid.backend = BACKEND_KUBERNETES;
+    fetch_start(fetcher, &request, keep_result, &result);
+    wait_for_all(fetcher);
+    assert_int_equal(tally->requests, 1);
+    assert_int_equal(tally->failures, 0);
+    fetch_start(fetcher, &request, keep_result, &result);
+    fetch_start(fetcher, &invalid, keep_result, &result);
+    wait_for_all(fetcher);
+    assert_int_equal(tally->requests, 3);
+    assert_int_equal(tally->failures, 2);
+    assert_true(before <= tally->first && tally->first < tally->last && tally->last <= clock_us());
+    fetcher_tally_reset(fetcher);
+    assert_int_equal(tally->requests, 0);
+    traffic_look(fetch_shared_traffic(shared), BACKEND_KUBERNETES, &view);
+    assert_int_equal(view.ended[TRAFFIC_OK], 1);
+    assert_int_equal(view.ended[TRAFFIC_5XX], 1);
+    assert_int_equal(view.ended[TRAFFIC_INVALID], 1);
+    assert_int_equal(view.running, 0);
+    fetcher_free(fetcher);
+    fetch_shared_free(shared);
+    http_server_stop(server);
+}
+
+/* Who waits until the deadline and then gives up was not the one who went away. */
+static void cancelled_at_the_deadline_is_a_timeout(void **state)
+{
+    const struct http_reply never = {.bytes = NULL};
+    struct http_server *server = http_server_start(&never, 1, 1);
+    struct fetch_shared *shared = fetch_shared_new();
+    struct fetcher *fetcher = fetcher_new(shared);
+    struct fetch_request request = request_of(http_server_url(server));
+    struct traffic_view view;
+    struct result result = {0};
+
+    (void)state;
+    fetch_start(fetcher, &request, keep_result, &result);
+    fetcher_cancel(fetcher);
+    request.deadline = clock_ms() + 5;
+    fetch_start(fetcher, &request, keep_result, &result);
+    while (clock_ms() < request.deadline)
+        continue;
+    fetcher_cancel(fetcher);
+    assert_int_equal(result.outcome, FETCH_CANCELLED);
+    traffic_look(fetch_shared_traffic(shared), BACKEND_PROMETHEUS, &view);
+    assert_int_equal(view.ended[TRAFFIC_CANCELLED], 1);
+    assert_int_equal(view.ended[TRAFFIC_TIMEOUT], 1);
+    assert_string_equal(view.reason, "no answer before the deadline");
+    fetcher_free(fetcher);
+    fetch_shared_free(shared);
+    http_server_stop(server);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(requests_are_tallied),
+        cmocka_unit_test(cancelled_at_the_deadline_is_a_timeout),
         cmocka_unit_test(answers_become_outcomes),
         cmocka_unit_test(a_body_may_be_taken_as_it_comes),
         cmocka_unit_test(a_refusal_is_kept_though_the_body_would_be_taken),
@@ -678,6 +763,7 @@ int main(void)
         cmocka_unit_test(done_may_start_others),
         cmocka_unit_test(cancelling_ends_all),
         cmocka_unit_test(a_backend_that_cannot_be_connected_to_is_left_alone_by_all),
+        cmocka_unit_test(a_renewal_has_backends_tried_at_once),
         cmocka_unit_test(an_answer_that_comes_after_all_ends_that),
         cmocka_unit_test(waiting_ends_by_the_watched_descriptor_and_by_a_wake),
     };

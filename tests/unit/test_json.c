@@ -66,18 +66,18 @@ static void grammar(void **state)
 
 static void depth_is_bounded(void **state)
 {
-    char text[2 * JSON_MAX_DEPTH + 3];
+    char text[2 * JSON_DEPTH_MAX + 3];
     struct json_object *value;
 
     (void)state;
     memset(text, '[', sizeof(text));
-    memset(text + JSON_MAX_DEPTH, ']', JSON_MAX_DEPTH);
-    value = json_read((struct text){text, 2 * JSON_MAX_DEPTH});
+    memset(text + JSON_DEPTH_MAX, ']', JSON_DEPTH_MAX);
+    value = json_read((struct text){text, 2 * JSON_DEPTH_MAX});
     assert_non_null(value);
     json_object_put(value);
-    memset(text + JSON_MAX_DEPTH, '[', 1);
-    memset(text + JSON_MAX_DEPTH + 1, ']', JSON_MAX_DEPTH + 1);
-    assert_null(json_read((struct text){text, 2 * JSON_MAX_DEPTH + 2}));
+    memset(text + JSON_DEPTH_MAX, '[', 1);
+    memset(text + JSON_DEPTH_MAX + 1, ']', JSON_DEPTH_MAX + 1);
+    assert_null(json_read((struct text){text, 2 * JSON_DEPTH_MAX + 2}));
     memset(text, '[', sizeof(text));
     assert_null(json_read((struct text){text, sizeof(text)}));
 }
@@ -86,13 +86,13 @@ static void depth_is_bounded(void **state)
 static void lists_are_bounded(void **state)
 {
     static const char start[] = "{\"a\":[", end[] = "0]}";
-    static char text[sizeof(start) + 3 * JSON_DISTINCT_MAX_LISTS + sizeof(end)];
+    static char text[sizeof(start) + 3 * JSON_DISTINCT_LISTS_MAX + sizeof(end)];
     size_t length = sizeof(start) - 1;
     struct json_object *value;
 
     (void)state;
     memcpy(text, start, length);
-    for (int i = 2; i < JSON_DISTINCT_MAX_LISTS; i++, length += 3)
+    for (int i = 2; i < JSON_DISTINCT_LISTS_MAX; i++, length += 3)
         memcpy(text + length, i % 2 ? "{}," : "[],", 3);
     memcpy(text + length, end, sizeof(end));
     value = json_read_distinct(text_of(text));

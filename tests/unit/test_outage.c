@@ -9,7 +9,7 @@ static void a_backend_that_failed_is_left_alone_for_a_while(void **state)
 {
     struct outages *outages = outages_new();
     const struct text one = TEXT_LITERAL("http://a:80"), other = TEXT_LITERAL("https://a:80");
-    char words[OUTAGE_WORDS] = "";
+    char words[OUTAGE_WORDS_SIZE] = "";
 
     (void)state;
     assert_int_equal(outages_left(outages, one, 1000, words), 0);
@@ -32,7 +32,7 @@ static void an_answer_ends_it(void **state)
 {
     struct outages *outages = outages_new();
     const struct text one = TEXT_LITERAL("http://a:80"), other = TEXT_LITERAL("http://b:80");
-    char words[OUTAGE_WORDS];
+    char words[OUTAGE_WORDS_SIZE];
 
     (void)state;
     outages_end(outages, one);
@@ -47,7 +47,7 @@ static void an_answer_ends_it(void **state)
 static void the_oldest_makes_room(void **state)
 {
     struct outages *outages = outages_new();
-    char words[OUTAGE_WORDS], name[32];
+    char words[OUTAGE_WORDS_SIZE], name[32];
     enum { MORE = 5 };
 
     (void)state;

@@ -199,6 +199,52 @@ static void a_users_scope_takes_lines_by_the_service_that_runs_where_they_say(vo
     assert_true(text_is(by_country.items[0].key, "FR") && text_is(by_country.items[1].key, "unknown"));
 }
 
+/* The pseudonyms are openssl's: printf %s ID | openssl dgst -sha256 -hmac KEY */
+static void users_behind_pseudonyms_are_sorted_by_what_is_shown(void **state)
+{
+    static const char a1[] = "user-cb1afd9cacf9069a4db4c00b9259ab75",
+                      b2[] = "user-1f399c410d4612ce7ef3d5b2c8ed76f7",
+                      B[] = "user-6e62a537af0c3c140fa914198da053c0";
+    const struct fixture *f = *state;
+    struct service services[] = {
+        {.name = TEXT_LITERAL("gone"),
+         .namespace = TEXT_LITERAL("oscar-svc-u1"),
+         .owner = TEXT_LITERAL("a1")},
+        {.name = TEXT_LITERAL("yolo"), .namespace = TEXT_LITERAL("oscar-svc"), .owner = TEXT_LITERAL("a1")},
+        {.name = TEXT_LITERAL("zeta"), .namespace = TEXT_LITERAL("oscar-svc"), .owner = TEXT_LITERAL("a1")},
+    };
+    const struct inventory inventory = {.services = services, .count = COUNT_OF(services)};
+    const struct scope_rules rules = {.inventory = &inventory,
+                                      .user = TEXT_LITERAL("a1"),
+                                      .pseudonym_key =
+                                          TEXT_LITERAL("0123456789abcdef0123456789abcdef0123456789abcdef"),
+                                      .services_namespace = TEXT_LITERAL("oscar-svc")};
+    const struct scope scope = scope_of_user(f->arena, &rules);
+    size_t count;
+    struct view_item totals = view_totals(f->arena, f->usage, &scope, &count);
+    struct view by_service = view_breakdown(f->arena, f->usage, &scope, GROUP_BY_SERVICE);
+    struct view by_user = view_breakdown(f->arena, f->usage, &scope, GROUP_BY_USER);
+    struct view by_country = view_breakdown(f->arena, f->usage, &scope, GROUP_BY_COUNTRY);
+
+    assert_int_equal(totals.user_count, 3);
+    assert_true(text_is(totals.users[0], "a1") && text_is(totals.users[1], b2) &&
+                text_is(totals.users[2], B));
+    assert_int_equal(by_service.count, 3);
+    assert_true(by_service.items[0].user_count == 1 && text_is(by_service.items[0].users[0], B));
+    assert_true(by_service.items[1].user_count == 2 && text_is(by_service.items[1].users[0], "a1") &&
+                text_is(by_service.items[1].users[1], b2));
+    assert_int_equal(by_user.count, 4);
+    assert_true(by_user.items[0].key.length == 0 && view_executions(&by_user.items[0]) == 5);
+    assert_true(text_is(by_user.items[1].key, "a1") && view_executions(&by_user.items[1]) == 2);
+    assert_true(text_is(by_user.items[2].key, b2) && view_executions(&by_user.items[2]) == 7);
+    assert_true(text_is(by_user.items[3].key, B) && view_executions(&by_user.items[3]) == 10);
+    assert_true(by_country.count == 2 && text_is(by_country.items[0].key, "ES"));
+
+    /* The admin's reports have no key. */
+    totals = view_totals(f->arena, f->usage, &(const struct scope){.kind = SCOPE_ALL}, &count);
+    assert_true(text_is(totals.users[0], "B") && !text_is(totals.users[1], a1));
+}
+
 static void a_scope_that_nobody_set_shows_nothing(void **state)
 {
     const struct fixture *f = *state;
@@ -225,6 +271,8 @@ int main(void)
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_users_scope_takes_lines_by_the_service_that_runs_where_they_say,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(users_behind_pseudonyms_are_sorted_by_what_is_shown, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(a_scope_that_nobody_set_shows_nothing, set_up, tear_down),
     };
 

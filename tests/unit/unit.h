@@ -1,4 +1,4 @@
-/* What cmocka.h wants before it, once for all unit tests. */
+/* What cmocka.h wants before it, and every cap, once for all unit tests. */
 #ifndef OM_TESTS_UNIT_H
 #define OM_TESTS_UNIT_H
 
@@ -10,6 +10,8 @@
 #include <string.h>
 
 #include <cmocka.h>
+
+#include "caps.h"
 
 #define COUNT_OF(rows) (sizeof(rows) / sizeof((rows)[0]))
 

@@ -1,5 +1,6 @@
 """A real nginx with the project's own configuration, in a folder of its own, on a Unix socket."""
 import http.client
+import os
 import pathlib
 import re
 import shutil
@@ -35,7 +36,7 @@ http {{
         location / {{ return 404 "somebody else's\\n"; }}
     }}
     server {{
-        listen unix:{prefix}/operator.sock;
+        listen unix:{prefix}/operator.sock;{operator}
         include oscar-metrics.conf;
         include oscar-metrics-operator.conf;
     }}
@@ -62,9 +63,11 @@ def uncomment(text, line):
 
 class Nginx:
     """`application`: the path of the program's socket, or of fcgiwrap's, which then runs the program as CGI; `cgi`:
-    settings in place of those that stand in the project's file for CGI; `listen`: where it listens besides."""
+    settings in place of those that stand in the project's file for CGI; `listen`: where it listens besides;
+    `operator`: a listening TCP socket that the operator's server takes over, besides its own; `patience`: how long it
+    waits for the application, in place of what stands in the project's file."""
 
-    def __init__(self, directory, application, cors=False, cgi=None, listen=None):
+    def __init__(self, directory, application, cors=False, cgi=None, listen=None, operator=None, patience=None):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir()
         for file in CONFIGURATION.glob("oscar-metrics*"):
@@ -78,12 +81,20 @@ class Nginx:
         if cgi is not None:
             self._edit("oscar-metrics.fastcgi_params", lambda text: uncomment(text, "include oscar-metrics-cgi.conf;"))
             self._edit("oscar-metrics-cgi.conf", lambda text: self._cgi(text, cgi))
+        if patience:
+            self._edit("oscar-metrics.fastcgi_params",
+                       lambda text: text.replace("fastcgi_read_timeout 60s;", f"fastcgi_read_timeout {patience};"))
         main = self.directory / "nginx.conf"
-        main.write_text(MAIN.format(prefix=self.directory, more=f" listen {listen};" if listen else ""))
+        handed = operator and " listen %s:%d;" % operator.getsockname()
+        main.write_text(MAIN.format(prefix=self.directory, more=f" listen {listen};" if listen else "",
+                                    operator=handed or ""))
         self.output = open(self.directory / "output", "w+b")
+        # nginx takes a socket that it inherits for the one that it is to listen on: no port is guessed.
+        inherited = {"pass_fds": [operator.fileno()], "env": {**os.environ, "NGINX": f"{operator.fileno()};"}} \
+            if operator else {}
         self.process = subprocess.Popen(["nginx", "-p", str(self.directory), "-c", str(main),
                                          "-e", str(self.directory / "error.log")],
-                                        stdin=subprocess.DEVNULL, stdout=self.output, stderr=self.output)
+                                        stdin=subprocess.DEVNULL, stdout=self.output, stderr=self.output, **inherited)
         try:
             wait_until(self._is_ready, "nginx to be ready")
         except BaseException:

@@ -1,4 +1,4 @@
-"""A real Prometheus over data that promtool wrote, on a loopback port."""
+"""A real Prometheus on a loopback port, over data that promtool wrote, or scraping."""
 import http.client
 import json
 import os
@@ -33,14 +33,18 @@ def steady(start, end, per_second, step=300):
 
 
 class Prometheus:
-    def __init__(self, directory, metrics, options=()):
-        """`metrics`: OpenMetrics text without its end. `options` go on the command line."""
+    def __init__(self, directory, metrics=None, options=(), configuration="global: {}\n", files=()):
+        """`metrics`: OpenMetrics text without its end, to begin with. `options` go on the command line. `files` are copied
+        beside the configuration."""
         self.options = list(options)
         self.directory = pathlib.Path(directory)
         self.directory.mkdir()
         self.data = self.directory / "data"
-        self._fill(metrics)
-        (self.directory / "prometheus.yml").write_text("global: {}\n")
+        if metrics is not None:
+            self._fill(metrics)
+        for file in files:
+            shutil.copy(file, self.directory)
+        (self.directory / "prometheus.yml").write_text(configuration)
         self.log = open(self.directory / "prometheus.log", "w+b")
         self.process = None
         wait_until(self._start, "Prometheus to find a free port")
@@ -84,6 +88,16 @@ class Prometheus:
             return self._get("/-/ready")[0] == 200
         except OSError:
             return False
+
+    def api(self, path, **parameters):
+        """The data of one of its answers; it must be a success."""
+        status, body = self._get(f"/api/v1/{path}?" + urllib.parse.urlencode(parameters))
+        assert status == 200, body
+        return json.loads(body)["data"]
+
+    def series(self, query):
+        """What a query gives now: a list of (labels, value)."""
+        return [(sample["metric"], float(sample["value"][1])) for sample in self.api("query", query=query)["result"]]
 
     def ask(self, query, time):
         """The status and the body that Prometheus itself answers with."""

@@ -1,0 +1,216 @@
+"""Limits that only the whole program meets: backends that never answer, clients that go away or hardly read, heads of
+requests that nobody sends. All other limits are met in the unit tests (docs/limits.md has the table)."""
+import contextlib
+import socket
+import time
+
+import pytest
+
+from harness import expect, fcgi, logdata
+from harness.client import basic
+from harness.fake_prometheus import Hold, Reply, vector
+from harness.hostile_oidc import GROUP, HostileOidc
+from harness.jose import EcKey
+from harness.kube import Container, Kube
+from harness.waiting import SLOWDOWN, wait_until
+
+DAY = "start=2026-01-01T00:00:00Z&end=2026-01-02T00:00:00Z"
+HEAD = 72 * 1024
+WORKERS = 8
+SLOTS = 6
+
+
+class Scene:
+    """The program with a backend that never answers; `begin` begins a request that waits for it."""
+
+    def __init__(self, app, hold, begin, settle=None):
+        self.app, self.hold, self.begin, self.settle = app, hold, begin, settle
+
+
+@pytest.fixture
+def logs(folder):
+    log = folder / "manager.log"
+    logdata.write(log, logdata.REQUESTS_BEGIN, logdata.request("2026-01-01T10:00:00Z"))
+    (folder / "services").mkdir()
+    return {"OSCAR_METRICS_LOG_FILES": log, "OSCAR_METRICS_SERVICES_DIR": folder / "services",
+            "OSCAR_METRICS_WORKERS": WORKERS}
+
+
+@pytest.fixture
+def stack():
+    with contextlib.ExitStack() as stack:
+        yield stack
+
+
+def summary(app):
+    return lambda: app.begin("/system/metrics", DAY)
+
+
+def silent_prometheus(start, logs, fake, **_):
+    hold = Hold(Reply(vector("1")))
+    fake.answers(hold)
+    app = start({**logs, "PROMETHEUS_URL": fake.url})
+    return Scene(app, hold, lambda: app.begin("/system/metrics/s", DAY + "&metric=cpu-hours"))
+
+
+def silent_loki(start, logs, loki, **_):
+    hold = Hold()
+
+    def answer(asked, reply):
+        hold.reply = reply
+        return hold
+
+    loki.answers(answer)
+    app = start({**loki.settings, **logs, "OSCAR_METRICS_LOG_FILES": None})
+    return Scene(app, hold, lambda: app.begin("/system/metrics/breakdown", DAY + "&group_by=user"))
+
+
+def kube_of(stack, folder):
+    """Without TLS, through which the end of a connection is not seen."""
+    return stack.enter_context(contextlib.closing(Kube(folder / "kube", tls=False)))
+
+
+def silent_kubernetes(start, logs, folder, stack, **_):
+    kube, hold = kube_of(stack, folder), Hold()
+
+    def answer(asked, reply):
+        hold.reply = reply
+        return hold
+
+    kube.fault = answer
+    app = start({**logs, **kube.settings, "OSCAR_METRICS_SERVICES_DIR": None})
+    return Scene(app, hold, summary(app))
+
+
+def silent_pods(start, logs, folder, stack, **_):
+    kube, hold = kube_of(stack, folder), Hold()
+    kube.put_pod("oscar-1", {"oscar": Container([("2026-01-01T10:00:00.5Z", "nothing of note")])})
+
+    def answer(asked, reply):
+        if not asked.path.split("?")[0].endswith("/log"):
+            return reply
+        hold.reply = Reply("", content_type="text/plain")
+        return hold
+
+    kube.fault = answer
+    app = start({**logs, **kube.settings, "OSCAR_METRICS_LOG_FILES": None})
+    return Scene(app, hold, lambda: app.begin("/system/metrics/breakdown", DAY + "&group_by=user"))
+
+
+def silent_provider(start, logs, stack, **_):
+    server, hold = stack.enter_context(contextlib.closing(HostileOidc())), Hold(Reply("", 500))
+    issuer = server.issuer("/x", EcKey())
+    app = start({**logs, "OIDC_ENABLE": "true", "OIDC_ISSUERS": issuer.url, "OIDC_GROUPS": GROUP})
+    # Its documents are known: what is not, is the user.
+    assert app.get("/system/metrics", "end=x", auth="Bearer " + issuer.token("first@example.org")).status == 400
+    issuer.userinfo = hold
+    names = iter(range(1000))
+    return Scene(app, hold, lambda: app.begin("/system/metrics", DAY, auth="Bearer " + issuer.token(
+        f"user{next(names)}@example.org")))
+
+
+BACKENDS = {"Prometheus": silent_prometheus, "Loki": silent_loki, "Kubernetes": silent_kubernetes,
+            "pods' logs": silent_pods, "the provider": silent_provider}
+
+
+@pytest.fixture(params=BACKENDS.values(), ids=BACKENDS)
+def scene(request, start, logs, folder, stack, fake, loki):
+    return request.param(start=start, logs=logs, folder=folder, stack=stack, fake=fake, loki=loki)
+
+
+def test_a_backend_that_never_answers_does_not_take_all_workers(scene, stack):
+    waiting = [stack.enter_context(scene.begin()) for _ in range(3 * WORKERS)]
+    scene.hold.wait_held()
+    app = scene.app
+    for _ in range(10):
+        assert app.get("/-/healthy").status == 200
+        assert app.get("/system/metrics", auth=None).status == 401
+        assert app.get("/system/metrics", auth=basic(password="wrong")).status == 401
+        assert app.summary("end=x").status == 400
+        assert app.get("/nowhere").status == 404
+    scene.hold.release()
+    for connection in waiting:
+        assert connection.answer().status in (200, 503)
+
+
+def test_what_comes_from_logs_does_not_wait_for_prometheus(start, logs, fake, stack):
+    scene = silent_prometheus(start, logs, fake)
+    waiting = [stack.enter_context(scene.begin()) for _ in range(2 * WORKERS)]
+    waiting += [stack.enter_context(scene.app.begin("/system/metrics", DAY)) for _ in range(WORKERS)]
+    scene.hold.wait_held(SLOTS - 1)
+    for path, more in (("breakdown", "&group_by=user"), ("breakdown", "&group_by=service"),
+                       ("s", "&metric=requests-sync-per-service"), ("s", "&metric=users-per-service")):
+        answer = scene.app.get("/system/metrics/" + path, DAY + more)
+        assert answer.status == 200 and answer.header("OSCAR-Metrics-Complete") in ("true", "false")
+    assert len(fake.asked) == SLOTS - 1, "that many reports hang, and not one more"
+    scene.hold.release()
+    for connection in waiting:
+        assert connection.answer().status == 200
+
+
+def went_away(app):
+    return app.stderr().count('msg="client went away"')
+
+
+def test_a_client_that_goes_away_is_not_worked_for(scene):
+    connection = scene.begin()
+    scene.hold.wait_held()
+    connection.close()
+    scene.hold.wait_gone()
+    wait_until(lambda: went_away(scene.app) == 1, "the report to end")
+
+
+def test_a_client_that_goes_away_while_another_reads_for_both_is_not_worked_for(start, logs, folder, stack):
+    scene = silent_kubernetes(start, logs, folder, stack)
+    first = stack.enter_context(scene.begin())
+    scene.hold.wait_held()
+    second = scene.begin()
+    second.close()
+    wait_until(lambda: went_away(scene.app) == 1, "the second report to end")
+    scene.hold.release()
+    assert first.answer().status == 200
+
+
+def test_an_answer_that_is_hardly_read_ends_in_time(start, folder):
+    """A peer that takes some bytes now and then keeps its worker no longer than twice the deadline."""
+    lines = "".join(f"[GIN-EXECUTIONS-LOGGER] 2026-01-01T10:00:00Z | 200 | 1ms | ::1 | POST /run/s | {'u' * 90}{n}\n"
+                    for n in range(20000))
+    (folder / "x.log").write_text(lines)
+    deadline = int(2 * SLOWDOWN)
+    app = start({"OSCAR_METRICS_WORKERS": 2, "OSCAR_METRICS_DEADLINE": f"{deadline}s",
+                 "OSCAR_METRICS_LOG_FILES": folder / "x.log"})
+    whole = len(app.breakdown(DAY + "&group_by=user").text)
+    began, taken = time.monotonic(), 0
+    with app.begin("/system/metrics/breakdown", DAY + "&group_by=user") as peer:
+        while time.monotonic() < began + 2 * deadline + 1:
+            taken += len(peer.socket.recv(1024))
+            time.sleep(0.02)  # how slow it is
+        while piece := peer.socket.recv(65536):
+            taken += len(piece)
+    assert taken < whole, "it was cut"
+    assert app.summary(DAY).status == 200
+
+
+def head(app, size):
+    """A request whose parameters, with their records' heads and the empty one, are so long."""
+    values = app.params("/-/healthy")
+    frame = len(fcgi.begin()) + 3 * 8
+    rest = size - frame - len(fcgi.pairs({**values, "HTTP_X": "x" * 1000})) + 1000
+    data = fcgi.pairs({**values, "HTTP_X": "x" * rest})
+    made = fcgi.begin() + fcgi.record(fcgi.PARAMS, 1, data[:60000]) + fcgi.record(fcgi.PARAMS, 1, data[60000:]) \
+        + fcgi.record(fcgi.PARAMS, 1)
+    assert len(made) == size
+    return made
+
+
+def test_the_head_of_a_request_is_bounded(start):
+    app = start({"OSCAR_METRICS_WORKERS": 2})
+    with app.connect() as connection:
+        connection.send(head(app, HEAD) + fcgi.record(fcgi.STDIN, 1))
+        assert connection.answer().status == 200
+    with app.connect() as connection:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            connection.send(head(app, HEAD + 1) + fcgi.record(fcgi.STDIN, 1))
+        with contextlib.suppress(ConnectionResetError):
+            assert connection.socket.recv(1) == b"", "no answer"
+    expect.plain(app.get("/-/healthy"), 200, "healthy")

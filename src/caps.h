@@ -221,6 +221,7 @@ enum {
     LOBBY_OUT_OF_DESCRIPTORS_MS = 100, /* before the next is accepted */
 
     METRICS_MAX_BYTES = 512 * 1024, /* of /-/metrics, all series being some 60 KB: 500 */
+    READY_REASON_MAX_BYTES = 4096,  /* of what is wrong, in /-/ready: cut */
     ACCESS_LOG_ID_MAX_BYTES = 64,   /* of a request's id: one of our own in its place */
 
     SERVE_ANSWER_DEADLINES = 2,              /* OSCAR_METRICS_DEADLINE, until an answer is written: cut */

@@ -2,6 +2,7 @@
  * program would not run. What is said beside that makes nothing unready: reports come with what there is. */
 #include <json-c/json.h>
 
+#include "caps.h"
 #include "http/handlers.h"
 #include "http/respond.h"
 #include "http/server.h"
@@ -26,7 +27,7 @@ static struct json_object *json_words(const char *words)
     struct json_object *out;
     struct buf buf;
 
-    buf_init(&buf, 4096);
+    buf_init(&buf, READY_REASON_MAX_BYTES);
     buf_add_utf8(&buf, text_of(words));
     out = json_object_new_string_len(buf.data ? buf.data : "", (int)buf.length);
     buf_free(&buf);

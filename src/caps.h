@@ -67,10 +67,10 @@ enum {
     INVENTORY_KUBE_SHARED_MS = 5000,
     INVENTORY_KUBE_FAULT_MS = 1000, /* so long nobody tries again what has just failed */
 
-    KUBE_TOKEN_MAX_BYTES = 64 * 1024,  /* of the token's file: missing, saying so */
+    KUBE_TOKEN_MAX_BYTES = 64 * 1024,  /* of the token's file, one less being fine: missing */
     KUBE_STATUS_MAX_BYTES = 64 * 1024, /* of a refusal: its words are not read */
     KUBE_REASON_MAX_BYTES = 40,        /* of its reason: not told */
-    KUBE_ACCOUNT_MAX_BYTES = 200,      /* of the account that was refused: cut */
+    KUBE_ACCOUNT_MAX_BYTES = 200,      /* of the account that was refused: not told */
 
     KUBE_LIST_PAGE_ITEMS_MAX = 500,              /* asked for in a page: the next page */
     KUBE_LIST_PAGE_MAX_BYTES = 32 * 1024 * 1024, /* of a page: asked for again with fewer items */

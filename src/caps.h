@@ -16,6 +16,7 @@ enum {
     LOG_LINE_MAX_BYTES = 16 * 1024,        /* of a line of our log: what is left of it */
     LOG_VALUE_MAX_BYTES = 1024,            /* of one value in it: cut, "..." */
     SETTINGS_SECRET_MAX_BYTES = 64 * 1024, /* of a secret's file: the start ends, saying so */
+    SETTINGS_REASON_MAX_BYTES = 512,       /* of what is wrong with changed settings, in words: cut */
 };
 
 /* ---- util ---- */
@@ -40,6 +41,7 @@ enum {
     FETCH_HEADERS_MAX_BYTES = 256 * 1024,      /* of an answer, all in all: the fetch fails */
     FETCH_HEADER_MAX_BYTES = 1024 * 1024,      /* of a header that is sent: the fetch fails */
     FETCH_RETRY_AFTER_MAX_SECONDS = 24 * 3600, /* more is this much */
+    FETCH_TRUST_MAX_BYTES = 8 * 1024,          /* of a CA file's path, and its state: the fetch fails */
     FETCH_KEPT_CONNECTIONS_MAX = 16,           /* of one worker: the oldest is closed */
 
     OUTAGE_MS = 3000,          /* that a backend is not tried again */
@@ -212,6 +214,7 @@ enum {
     LOBBY_GUESTS_MAX = 1024,           /* connections that wait; when one more comes, the oldest is closed */
     LOBBY_PATIENCE_MS = 10 * 1000,     /* for a request to arrive: closed */
     LOBBY_LINGER_MS = 2 * 1000,        /* for a peer to take leave after its answer: closed */
+    LOBBY_CLOSING_MS = 1000,           /* at the end, for the requests of who was let in: closed */
     LOBBY_LOOK_MAX_BYTES = 72 * 1024,  /* of a request's head: closed. No nginx sends more than 64 KiB */
     LOBBY_RECEIVE_SECONDS = 2,         /* for the next bytes of a request: closed */
     LOBBY_SEND_SECONDS = 10,           /* for a peer to take bytes of its answer: closed */

@@ -37,9 +37,11 @@ static void print_help(void)
          "Usage reporting of OSCAR: a FastCGI application that answers /system/metrics.\n"
          "\n"
          "Without an option it serves requests on the listening socket on descriptor 0 (spawn-fcgi,\n"
-         "systemd) or on OSCAR_METRICS_LISTEN, until SIGTERM, SIGINT or SIGUSR1. Started by a web server as "
-         "plain\n"
-         "CGI (GATEWAY_INTERFACE is set), it answers that one request; options do not count then.\n"
+         "systemd) or on OSCAR_METRICS_LISTEN, until SIGTERM, SIGINT or SIGUSR1. SIGHUP and SIGUSR2 have it "
+         "read\n"
+         "files anew: secrets, certificates, countries. Started by a web server as plain CGI "
+         "(GATEWAY_INTERFACE is\n"
+         "set), it answers that one request; options do not count then.\n"
          "\n"
          "  -c, --check-config         print every setting in force, secrets masked; exit 1 when one is "
          "wrong\n"
@@ -70,16 +72,23 @@ static void hold_signals(sigset_t *signals)
     sigaddset(signals, SIGTERM);
     sigaddset(signals, SIGINT);
     sigaddset(signals, SIGUSR1);
+    sigaddset(signals, SIGHUP);
+    sigaddset(signals, SIGUSR2); /* what multiwatch passes on to all of its children */
     pthread_sigmask(SIG_BLOCK, signals, NULL);
 }
 
-static int wait_for_signal(const sigset_t *signals)
+/* Until one that ends the program, which is returned; the others have files read anew. */
+static int wait_for_end(const struct server *server, const sigset_t *signals)
 {
     int signal_number = 0;
 
-    while (sigwait(signals, &signal_number) != 0)
-        continue;
-    return signal_number;
+    for (;;) {
+        if (sigwait(signals, &signal_number) != 0)
+            continue;
+        if (signal_number != SIGHUP && signal_number != SIGUSR2)
+            return signal_number;
+        server_reload(server);
+    }
 }
 
 /* Serves until a signal; EXIT_FAILURE when something would not end in time. */
@@ -95,7 +104,7 @@ static int run(const struct server *server, int listening, const struct settings
         return EXIT_FAILURE;
     }
     log_event(LOG_INFO, "ready", "version", PACKAGE_VERSION, NULL);
-    log_event(LOG_INFO, "stopping", "signal", strsignal(wait_for_signal(signals)), NULL);
+    log_event(LOG_INFO, "stopping", "signal", strsignal(wait_for_end(server, signals)), NULL);
     if (pool_stop(pool, deadline))
         return EXIT_SUCCESS;
     log_event(LOG_ERROR, "some requests did not end before the deadline", NULL);
@@ -116,15 +125,16 @@ static void raise_descriptor_limit(void)
 
 static int serve_requests(void)
 {
-    struct settings *settings = settings_read(settings_environment, NULL, stderr);
+    struct settings *settings;
     struct server server;
     const char *address, *why = "";
     int listening, status;
     sigset_t signals;
 
+    hold_signals(&signals);
+    settings = settings_read(settings_environment, NULL, stderr);
     if (settings == NULL)
         return EXIT_FAILURE;
-    hold_signals(&signals);
     raise_descriptor_limit();
     server_open(&server, settings, true);
     address = settings_text(settings, OSCAR_METRICS_LISTEN);

@@ -393,7 +393,7 @@ struct settings_store {
     struct settings *current;
     settings_lookup *lookup;
     void *context;
-    bool failing; /* said once, not at every request */
+    struct settings_history history;
 };
 
 struct settings_store *settings_store_new(struct settings *first, settings_lookup *lookup, void *context)
@@ -404,6 +404,9 @@ struct settings_store *settings_store_new(struct settings *first, settings_looku
     store->current = first;
     store->lookup = lookup;
     store->context = context;
+    store->history.good = true;
+    store->history.read = instant_now();
+    store->history.tried = store->history.read;
     return store;
 }
 
@@ -416,22 +419,85 @@ void settings_store_free(struct settings_store *store)
     free(store);
 }
 
+/* The lines of faults as one; what is too much is cut. */
+static void keep_reason(struct settings_history *history, char *faults, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        if (faults[i] == '\n')
+            faults[i] = i + 1 < length ? ';' : '\0';
+    snprintf(history->reason, sizeof(history->reason), "%s", faults);
+}
+
+/* The lock is held. The snapshot, or NULL: the reason is in the history. */
+static struct settings *read_anew(struct settings_store *store)
+{
+    char *faults = NULL;
+    size_t length = 0;
+    FILE *stream = open_memstream(&faults, &length);
+    struct settings *next;
+
+    if (stream == NULL)
+        abort();
+    next = settings_read(store->lookup, store->context, stream);
+    if (fclose(stream) != 0)
+        abort();
+    keep_reason(&store->history, faults, length);
+    free(faults);
+    return next;
+}
+
+/* The lock is held. A failure that is no news (`again`) is not counted. */
+static bool take_anew(struct settings_store *store, bool again)
+{
+    struct settings_history *history = &store->history;
+    struct settings *next = read_anew(store);
+
+    if (next) {
+        settings_release(store->current);
+        store->current = next;
+        history->read = instant_now();
+        history->tried = history->read;
+        history->successes++;
+    } else if (!again) {
+        history->tried = instant_now();
+        history->failures++;
+    }
+    history->good = next != NULL;
+    return history->good;
+}
+
+bool settings_store_reload(struct settings_store *store)
+{
+    bool good;
+
+    pthread_mutex_lock(&store->lock);
+    good = take_anew(store, false);
+    pthread_mutex_unlock(&store->lock);
+    return good;
+}
+
+void settings_store_history(struct settings_store *store, struct settings_history *out)
+{
+    pthread_mutex_lock(&store->lock);
+    *out = store->history;
+    pthread_mutex_unlock(&store->lock);
+}
+
 struct settings *settings_store_current(struct settings_store *store)
 {
     struct settings *held;
 
     pthread_mutex_lock(&store->lock);
-    if (settings_stale(store->current)) {
-        struct settings *next = settings_read(store->lookup, store->context, NULL);
+    /* After a failure every request tries: what was wrong may be right again without a file looking changed.
+     */
+    if (!store->history.good || settings_stale(store->current)) {
+        bool again = !store->history.good;
 
-        if (next) {
-            settings_release(store->current);
-            store->current = next;
+        if (take_anew(store, again))
             log_event(LOG_INFO, "settings read again", NULL);
-        } else if (!store->failing) {
-            log_event(LOG_WARNING, "a changed secret cannot be read: the last good settings stay", NULL);
-        }
-        store->failing = next == NULL;
+        else if (!again)
+            log_event(LOG_WARNING, "a changed secret cannot be read: the last good settings stay", "reason",
+                      store->history.reason, NULL);
     }
     held = settings_hold(store->current);
     pthread_mutex_unlock(&store->lock);

@@ -8,6 +8,9 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "caps.h"
+#include "util/timestamp.h"
+
 /* In the order of the table in settings.c. */
 enum setting {
     OSCAR_USERNAME,
@@ -94,11 +97,29 @@ void settings_print_help(FILE *out);     /* for --help */
 void settings_print_markdown(FILE *out); /* the page in docs/ */
 
 /* The snapshot in force, for all workers: asked for at each request, it is read again when a secret's file
- * changed. When the new state has faults the last good one stays, and the log says so. */
+ * changed, and whenever somebody says so. When the new state has faults the last good one stays, and the log
+ * says which setting is wrong. */
 struct settings_store;
 
 struct settings_store *settings_store_new(struct settings *first, settings_lookup *lookup, void *context);
 void settings_store_free(struct settings_store *store);                /* NULL is allowed */
 struct settings *settings_store_current(struct settings_store *store); /* settings_release() it */
+
+/* What became of the readings since the store was made. After a failure every request reads again; of these
+ * only a success counts, so that failures are as many as there were reasons. */
+struct settings_history {
+    bool good;            /* the last reading succeeded (or there was none): what the files say is in force */
+    struct instant tried; /* when that was; the time of the store's making when there was none */
+    struct instant read;  /* when what is in force was read */
+    uint64_t successes, failures;
+    char reason[SETTINGS_REASON_MAX_BYTES]; /* which settings are wrong, and how; empty when good; no secrets
+                                             */
+};
+
+/* Reads everything anew, whether a file looks changed or not. False: the last good settings stay. Says
+ * nothing to the log; what there is to say is in the history. */
+bool settings_store_reload(struct settings_store *store);
+
+void settings_store_history(struct settings_store *store, struct settings_history *out);
 
 #endif

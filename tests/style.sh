@@ -9,6 +9,8 @@ mapfile -t sources < <(find src -name '*.[ch]' | sort)
 banned_functions() {
     local names='atoi|atol|atoll|atof|strtol|strtoll|strtoul|strtoull|strtoimax|strtoumax|sscanf|strtok|strtok_r'
     names+='|strcpy|strcat|sprintf|vsprintf|gets'
+    # Not for threads.
+    names+='|localtime|gmtime|ctime|asctime|rand|srand|getpwnam|getgrnam|gethostbyname|inet_ntoa|tmpnam'
     grep -nE "\b($names) *\(" "${sources[@]}" | sed 's/$/   <- a banned function/' || true
 }
 

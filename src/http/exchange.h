@@ -8,6 +8,7 @@
 #include "util/text.h"
 
 struct exchange;
+struct settings;
 
 struct exchange_ops {
     /* A CGI variable (RFC 3875): "REQUEST_METHOD", "SCRIPT_NAME", "QUERY_STRING", "HTTP_AUTHORIZATION", ...
@@ -28,6 +29,8 @@ struct exchange {
     bool hours;       /* once it was found that it has to wait: the report asks for hours */
     bool passed_gate; /* serve()'s: its credentials were judged, and the rest is to be served again */
     bool invalid;     /* what was sent cannot be served: a NUL in a parameter, a role that is not ours */
+    struct settings
+        *settings; /* serve()'s: in force when it came, while it waits to be served again; else NULL */
 };
 
 #endif

@@ -18,7 +18,7 @@ void lobby_free(struct lobby *lobby); /* closes the guests; NULL is allowed */
 
 /* A connection whose request has arrived. */
 struct arrival {
-    int connection; /* -1: lobby_close() was called */
+    int connection; /* -1: lobby_close() was called, and nobody is there any more */
     struct record_seen seen;
 };
 
@@ -33,7 +33,9 @@ size_t lobby_arriving(struct lobby *lobby);
  * answer, and over TCP closing at once can throw away what is on its way. */
 void lobby_leave(struct lobby *lobby, const struct arrival *served);
 
-/* No connection is accepted any more; every lobby_next() ends. Safe from any thread. */
+/* No connection is accepted any more: others wait in the socket for whoever serves it next. Those who were
+ * let in are still served, if their requests come soon; then every lobby_next() ends. Safe from any thread.
+ */
 void lobby_close(struct lobby *lobby);
 
 #endif

@@ -225,6 +225,23 @@ static void add_memory(struct buf *out, const struct request *request)
     }
 }
 
+static void add_settings(struct buf *out, const struct request *request)
+{
+    struct settings_history history;
+    const char *name = "oscar_metrics_settings_reloads_total";
+
+    settings_store_history(request->server->settings, &history);
+    add_gauge(out, "oscar_metrics_settings_last_reload_successful",
+              "Whether the secrets' files could be read when they were read last.", history.good);
+    exposition_family(out, "oscar_metrics_settings_last_reload_timestamp_seconds", EXPOSITION_GAUGE,
+                      "When that was, in seconds since 1970.");
+    exposition_seconds(out, "oscar_metrics_settings_last_reload_timestamp_seconds", NULL,
+                       seconds_of(history.tried));
+    exposition_family(out, name, EXPOSITION_COUNTER, "Readings of the settings after the first.");
+    exposition_number(out, name, LABELS({"result", "success"}), history.successes);
+    exposition_number(out, name, LABELS({"result", "failure"}), history.failures);
+}
+
 /* A process that lives for one request has nothing to show. */
 enum stage handle_metrics(struct request *request)
 {
@@ -242,6 +259,7 @@ enum stage handle_metrics(struct request *request)
     add_pool(&body, request->pool);
     add_backends(&body, request);
     add_memory(&body, request);
+    add_settings(&body, request);
     stage = body.full ? respond_text(request, 500, "answer too large")
                       : respond(request, 200, exposition_type, NULL, buf_text(&body));
     buf_free(&body);

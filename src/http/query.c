@@ -38,9 +38,12 @@ static bool decode(struct arena *arena, struct text raw, struct text *out)
         char c = raw.data[i] == '+' ? ' ' : raw.data[i];
 
         if (c == '%') {
-            if (raw.length - i < 3 || hex(raw.data[i + 1]) < 0 || hex(raw.data[i + 2]) < 0)
+            int high = raw.length - i < 3 ? -1 : hex(raw.data[i + 1]);
+            int low = high < 0 ? -1 : hex(raw.data[i + 2]);
+
+            if (low < 0)
                 return false;
-            c = (char)(hex(raw.data[i + 1]) << 4 | hex(raw.data[i + 2]));
+            c = (char)(high << 4 | low);
             i += 2;
         }
         if (c == '\0')

@@ -52,11 +52,25 @@ static struct json_object *json_backend(const struct request *request, enum back
     return out;
 }
 
+static struct json_object *json_settings(const struct request *request)
+{
+    struct json_object *out = json_object_new_object();
+    struct settings_history history;
+
+    settings_store_history(request->server->settings, &history);
+    json_object_object_add(out, "status", json_object_new_string(history.good ? "ok" : "stale"));
+    json_object_object_add(out, "read", json_instant(history.read));
+    if (!history.good)
+        json_object_object_add(out, "reason", json_words(history.reason));
+    return out;
+}
+
 enum stage handle_ready(struct request *request)
 {
     struct json_object *out = json_object_new_object(), *backends = json_object_new_array();
 
     json_object_object_add(out, "status", json_object_new_string("ready"));
+    json_object_object_add(out, "settings", json_settings(request));
     for (unsigned i = 0; i < BACKEND_COUNT; i++)
         json_object_array_add(backends, json_backend(request, (enum backend)i));
     json_object_object_add(out, "backends", backends);

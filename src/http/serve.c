@@ -169,7 +169,9 @@ static void settle(const struct request *request)
 bool serve(const struct server *server, const struct worker_memory *memory, struct exchange *exchange,
            enum serve_as as)
 {
-    struct settings *settings = settings_store_current(server->settings);
+    /* Who waited for a slot goes on with what was in force before. */
+    struct settings *settings =
+        exchange->settings ? exchange->settings : settings_store_current(server->settings);
     struct request request = {
         .exchange = exchange,
         .arena = memory->arena,
@@ -186,11 +188,13 @@ bool serve(const struct server *server, const struct worker_memory *memory, stru
     request.method = request_parameter(&request, "REQUEST_METHOD");
     request.path = read_path(&request);
     stage = answer(&request, as);
-    if (stage == NOT_NOW)
+    exchange->settings = stage == NOT_NOW ? settings : NULL;
+    if (stage == NOT_NOW) {
         exchange->hours = report_asks_hours(&request);
-    else
+    } else {
         settle(&request);
-    settings_release(settings);
+        settings_release(settings);
+    }
     arena_reset(memory->arena);
     return stage != NOT_NOW;
 }

@@ -28,4 +28,9 @@ struct server {
 void server_open(struct server *server, struct settings *settings, bool remembers);
 void server_close(struct server *server);
 
+/* Takes a new snapshot of what comes from files (secrets, certificates, countries), forgets which backends
+ * were away, and says in one line of the log what came of it. Requests that run keep what they began with.
+ * While workers serve, from one thread at a time. */
+void server_reload(const struct server *server);
+
 #endif

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "caps.h"
 #include "net/curl_end.h"
@@ -91,6 +92,18 @@ void fetch_shared_free(struct fetch_shared *shared)
     traffic_free(shared->traffic);
     trust_free(shared->trust);
     free(shared);
+}
+
+void fetch_shared_renew(struct fetch_shared *shared)
+{
+    outages_forget(shared->outages);
+    if (shared->trust)
+        trust_renew(shared->trust);
+}
+
+bool fetch_shared_trusts(struct fetch_shared *shared, const char *ca_file)
+{
+    return shared->trust ? trust_reads(shared->trust, ca_file) : access(ca_file, R_OK) == 0;
 }
 
 struct traffic *fetch_shared_traffic(const struct fetch_shared *shared)
@@ -248,6 +261,23 @@ static CURLcode give_trust(CURL *easy, void *connection, void *context)
     return trust_give(fetch->shared->trust, connection, file, folder) ? CURLE_OK : CURLE_SSL_CACERT_BADFILE;
 }
 
+/* Nothing is read from a "folder" that is none. But a connection, or its session, is used again only by those
+ * who name the same: not by those who trust others, and not when what was trusted then has changed. */
+static void name_trust(struct fetch *fetch)
+{
+    char state[TRUST_STATE_SIZE];
+    struct buf name;
+
+    trust_state(fetch->shared->trust, fetch->ca_file, state);
+    buf_init(&name, FETCH_TRUST_MAX_BYTES);
+    buf_format(&name, "%s#%s", fetch->ca_file ? fetch->ca_file : "", state);
+    if (name.full)
+        set_outcome(fetch, FETCH_INVALID, "the CA file's name is too long");
+    else
+        curl_easy_setopt(fetch->easy, CURLOPT_CAPATH, name.data);
+    buf_free(&name);
+}
+
 static void set_trust(struct fetch *fetch)
 {
     CURL *easy = fetch->easy;
@@ -257,10 +287,7 @@ static void set_trust(struct fetch *fetch)
         curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, fetch);
         /* Curl is not to read it too. */
         curl_easy_setopt(easy, CURLOPT_CAINFO, NULL);
-        /* Nothing is read from a "folder" that is a file. But a connection is used again only by those who
-         * name the same: not by those who trust others. */
-        if (fetch->ca_file)
-            curl_easy_setopt(easy, CURLOPT_CAPATH, fetch->ca_file);
+        name_trust(fetch);
     } else if (fetch->ca_file) {
         curl_easy_setopt(easy, CURLOPT_CAINFO, fetch->ca_file);
         curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
@@ -507,8 +534,12 @@ static bool move_on(struct fetcher *fetcher)
     int still_running, left;
     CURLMsg *message;
 
-    for (; stillborn > 0; stillborn--)
-        finish(fetcher, find_stillborn(fetcher));
+    for (; stillborn > 0; stillborn--) {
+        struct fetch *fetch = find_stillborn(fetcher);
+
+        if (fetch)
+            finish(fetcher, fetch);
+    }
     curl_multi_perform(fetcher->multi, &still_running);
     while ((message = curl_multi_info_read(fetcher->multi, &left))) {
         CURLcode code = message->data.result;

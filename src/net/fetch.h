@@ -23,7 +23,8 @@ struct traffic;
 struct fetch_access {
     const char *token;               /* Authorization: Bearer */
     const char *username, *password; /* Authorization: Basic */
-    const char *ca_file;             /* PEM, instead of the system's; read again when it changes */
+    const char *ca_file;             /* PEM, instead of the system's; read again when it changes, and then no
+                                        connection of before is used again */
     const char *tenant;              /* X-Scope-OrgID */
 };
 
@@ -73,6 +74,15 @@ void fetch_library_cleanup(void);
 /* One for all fetchers of a process; it outlives them. */
 struct fetch_shared *fetch_shared_new(void);
 void fetch_shared_free(struct fetch_shared *shared); /* NULL is allowed */
+
+/* Certificates are read anew, connections that were verified by those of before are not used again, and what
+ * is known of backends that could not be connected to is forgotten. What runs goes on. Safe from any thread.
+ */
+void fetch_shared_renew(struct fetch_shared *shared);
+
+/* Can the certificates of this file be read? Reads them unless they were already. Safe from any thread. */
+bool fetch_shared_trusts(struct fetch_shared *shared, const char *ca_file)
+    __attribute__((warn_unused_result));
 
 /* What became of the requests of all fetchers. As long as `shared`. */
 struct traffic *fetch_shared_traffic(const struct fetch_shared *shared);

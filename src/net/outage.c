@@ -43,6 +43,14 @@ void outages_free(struct outages *outages)
     free(outages);
 }
 
+void outages_forget(struct outages *outages)
+{
+    pthread_mutex_lock(&outages->lock);
+    for (size_t i = 0; i < OUTAGE_BACKENDS_MAX; i++)
+        forget(&outages->rows[i]);
+    pthread_mutex_unlock(&outages->lock);
+}
+
 /* The lock is held. */
 static struct outage *find(struct outages *outages, struct text backend)
 {

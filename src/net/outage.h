@@ -24,6 +24,9 @@ void outages_begin(struct outages *outages, struct text backend, const char *why
 /* It answered. */
 void outages_end(struct outages *outages, struct text backend);
 
+/* Every backend may be tried again at once. */
+void outages_forget(struct outages *outages);
+
 /* How many ms it is not to be tried yet, and in words why, and when it was; 0: it may be tried. */
 int64_t outages_left(struct outages *outages, struct text backend, int64_t now,
                      char words[OUTAGE_WORDS_SIZE]);

@@ -1,9 +1,11 @@
 /* Counted X509_STOREs: a connection holds the one that it began with. */
 #include "net/trust.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -32,7 +34,8 @@ struct row {
 struct trust {
     pthread_mutex_t lock;
     struct row rows[TRUST_STORES_MAX];
-    size_t next; /* the row to be filled */
+    size_t next;         /* the row to be filled */
+    uint64_t generation; /* how often all was to be read anew */
 };
 
 bool trust_fits(const char *library)
@@ -66,6 +69,15 @@ void trust_free(struct trust *trust)
         forget(&trust->rows[i]);
     pthread_mutex_destroy(&trust->lock);
     free(trust);
+}
+
+void trust_renew(struct trust *trust)
+{
+    pthread_mutex_lock(&trust->lock);
+    for (size_t i = 0; i < TRUST_STORES_MAX; i++)
+        forget(&trust->rows[i]);
+    trust->generation++;
+    pthread_mutex_unlock(&trust->lock);
 }
 
 static struct version version_of(const char *file)
@@ -135,6 +147,28 @@ static X509_STORE *current_store(struct trust *trust, const char *file, const ch
     if (row->store)
         *row = (struct row){row->store, copy(file), copy(folder), version};
     return row->store;
+}
+
+void trust_state(struct trust *trust, const char *file, char state[TRUST_STATE_SIZE])
+{
+    struct version version = version_of(file);
+    uint64_t generation;
+
+    pthread_mutex_lock(&trust->lock);
+    generation = trust->generation;
+    pthread_mutex_unlock(&trust->lock);
+    snprintf(state, TRUST_STATE_SIZE, "%" PRIu64 ".%" PRIu64 ".%" PRIu64 ".%" PRId64 ".%" PRId64 ".%" PRId64,
+             generation, version.device, version.inode, version.size, version.seconds, version.nanoseconds);
+}
+
+bool trust_reads(struct trust *trust, const char *file)
+{
+    bool read;
+
+    pthread_mutex_lock(&trust->lock);
+    read = current_store(trust, file, NULL) != NULL;
+    pthread_mutex_unlock(&trust->lock);
+    return read;
 }
 
 bool trust_give(struct trust *trust, struct ssl_ctx_st *connection, const char *file, const char *folder)

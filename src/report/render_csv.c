@@ -18,7 +18,7 @@ static const char *const headers[] = {
 static bool needs_quotes(struct text text)
 {
     for (size_t i = 0; i < text.length; i++)
-        if (memchr("\",\r\n", text.data[i], 4))
+        if (memchr("\",\r\n", text.data[i], 4)) // NOLINT(bugprone-not-null-terminated-result): a set
             return true;
     return false;
 }
@@ -29,7 +29,7 @@ static void add_cell(struct buf *out, struct text text)
 
     if (quoted)
         buf_add_char(out, '"');
-    if (text.length > 0 && memchr("=+-@\t\r", text.data[0], 6))
+    if (text.length > 0 && memchr("=+-@\t\r", text.data[0], 6)) // NOLINT(bugprone-not-null-terminated-result)
         buf_add_char(out, '\'');
     for (size_t i = 0; i < text.length; i++) {
         if (text.data[i] == '"')

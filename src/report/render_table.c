@@ -126,7 +126,7 @@ static void table_print(const struct table *table, struct buf *out)
         headings[i] = text_of(table->columns[i].heading);
         widths[i] = headings[i].length;
     }
-    for (size_t i = 0; i < table->cell_count; i++) {
+    for (size_t i = 0; count > 0 && i < table->cell_count; i++) {
         size_t width = width_of(table->cells[i]);
 
         if (width > widths[i % count])

@@ -372,9 +372,9 @@ const struct hours_part *scope_hours(struct arena *arena, const struct scope *sc
                           .names = ARENA_ARRAY(arena, most, struct text)};
 
     if (scope->kind == SCOPE_USER) {
-        if (by_namespace)
+        if (scope->inventory && by_namespace)
             add_namespaces(arena, scope, service, &parts);
-        else
+        else if (scope->inventory)
             add_names(scope, service, &parts);
     } else if (scope->kind != SCOPE_NOTHING) {
         parts.names[0] = service;

@@ -267,7 +267,9 @@ static bool read_mapping(struct reader *r)
 
 static bool read_stream(struct reader *r)
 {
-    if (!next(r) || !next(r)) /* the stream's start, then the document's */
+    if (!next(r)) /* the stream's start */
+        return false;
+    if (!next(r)) /* the document's */
         return false;
     if (r->event.type != YAML_DOCUMENT_START_EVENT)
         return broken(r, "no document");

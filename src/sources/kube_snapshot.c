@@ -164,7 +164,7 @@ void kube_draft_take_configmap(struct kube_draft *draft, struct json_object *ite
     const struct kube_entry *same;
 
     if (entry.uid.length > KUBE_SNAPSHOT_ID_MAX_BYTES || entry.version.length > KUBE_SNAPSHOT_ID_MAX_BYTES)
-        entry.uid = entry.version = (struct text){NULL, 0};
+        entry.uid.length = entry.version.length = 0;
     same = unchanged(draft, &entry);
     if (same == NULL)
         parse(draft, item, &entry);

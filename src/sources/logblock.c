@@ -215,8 +215,8 @@ bool logblock_add(struct logblock_builder *builder, int64_t from, int64_t to, co
 {
     if (time)
         see_time(builder->block, time);
-    if (event == NULL)
-        return true;
+    if (event == NULL || time == NULL) /* what counts has a time */
+        return event == NULL;
     return add_place(builder, from, to, time, 0) && usage_add(builder->block->usage, event, 1);
 }
 

@@ -86,7 +86,7 @@ static void sort_pods(struct podlogs *logs)
     for (struct podlogs_pod *pod = logs->pods; pod; pod = pod->next)
         logs->sorted[count++] = pod;
     if (count > 0)
-        qsort(logs->sorted, count, sizeof(*logs->sorted), compare_pods);
+        qsort(logs->sorted, count, sizeof(*logs->sorted), compare_pods); // NOLINT(bugprone-sizeof-expression)
 }
 
 static void compare_container(struct podlogs *logs, const struct podlogs_pod *before,

@@ -136,7 +136,8 @@ def test_who_goes_away_while_waiting_costs_no_report(two, fake, hold, stack):
     assert first.answer().status == 200
     assert last.answer().status == 200
     assert asked(fake) == ["first", "last"]
-    assert re.search(r'msg="client went away" method=GET path=/system/metrics/gone ', two.stderr())
+    assert re.search(r'msg="client went away" request_id=\w{32} method=GET path=/system/metrics/gone '
+                     r'route=/system/metrics/{serviceName} status=499 bytes=0 ', two.stderr())
 
 
 def test_who_went_away_makes_room(two, fake, hold, stack):

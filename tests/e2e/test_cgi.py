@@ -36,7 +36,7 @@ def test_pieces_of_a_query_are_no_options(app, arguments):
 
 def test_a_listening_socket_is_fastcgi_whatever_the_environment_says(start):
     running = start({"GATEWAY_INTERFACE": "CGI/1.1", "REQUEST_METHOD": "POST"})
-    assert running.get("/-/ready").text == "ready"
+    assert running.get("/-/ready").json()["status"] == "ready"
 
 
 @pytest.mark.parametrize("interface", [None, "", "CGI", "FastCGI/1.0", "cgi/1.1"])
@@ -117,7 +117,19 @@ def test_headers_of_the_client_are_no_settings(app):
 def test_every_request_leaves_a_line_in_the_log(app):
     cgi = app()
     cgi.get("/system/metrics/yolo", DAY)
-    assert "path=/system/metrics/yolo status=200" in cgi.stderr()
+    assert "path=/system/metrics/yolo route=/system/metrics/{serviceName} status=200" in cgi.stderr()
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_process_for_one_request_has_no_figures(app, method):
+    answer = app().get("/-/metrics", auth=None, method=method)
+    assert answer.status == 404
+
+
+def test_a_process_for_one_request_knows_nothing_of_backends(app):
+    ready = app().get("/-/ready", auth=None).json()
+    assert ready["status"] == "ready"
+    assert {each["status"] for each in ready["backends"]} == {"unknown"}
 
 
 def test_a_proxy_header_moves_no_request(app, fake):
@@ -199,7 +211,7 @@ def test_refusals_pass_nginx_as_they_are(wrapped):
 
 
 def test_the_operator_is_answered_behind_nginx(wrapped):
-    assert wrapped.nginx.get("/-/ready", server="operator").text == "ready"
+    assert wrapped.nginx.get("/-/ready", server="operator").json()["status"] == "ready"
 
 
 def test_head_has_no_body_behind_nginx(wrapped):

@@ -173,6 +173,16 @@ class Container:
         self.log.close()
 
 
+def children_of(pid):
+    return pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+def nginx_workers(running):
+    [nginx] = [pid for pid in children_of(running.process.pid)
+               if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == "nginx"]
+    return set(children_of(nginx))
+
+
 @pytest.fixture
 def started(container):
     running = Container(*container)
@@ -186,16 +196,27 @@ def test_the_image_s_start_serves_both_ports_and_ends_by_sigterm(started):
     assert started.get("8080", "/system/metrics") == 401
     # The operator's paths are not on the public port.
     assert started.get("8080", "/-/ready") == 404
+    assert started.get("8080", "/-/metrics") == 404
+    assert started.get("8081", "/-/metrics") == 200
     started.process.send_signal(signal.SIGTERM)
     assert started.process.wait(PATIENCE) == 0
 
 
+def test_the_image_s_start_passes_sighup_on_to_both(started):
+    wait_until(lambda: started.get("8081", "/-/ready") == 200, "the container to be ready")
+    log = pathlib.Path(started.log.name)
+    for count in (1, 2):
+        before = nginx_workers(started)
+        started.process.send_signal(signal.SIGHUP)
+        wait_until(lambda count=count: log.read_text().count("msg=reloaded") == count, "the program to read its files")
+        wait_until(lambda before=before: nginx_workers(started) - before, "new workers of nginx")
+        assert started.get("8080", "/system/metrics", f"{USER}:{PASSWORD}") == 200
+
+
 def test_the_container_ends_when_the_program_does(started):
     wait_until(lambda: started.get("8081", "/-/ready") == 200, "the container to be ready")
-    children = pathlib.Path(f"/proc/{started.process.pid}/task/{started.process.pid}/children").read_text().split()
-    for child in children:
-        below = pathlib.Path(f"/proc/{child}/task/{child}/children").read_text().split()
-        for pid in [child, *below]:
+    for child in children_of(started.process.pid):
+        for pid in [child, *children_of(child)]:
             if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == "oscar-metrics":
                 os.kill(int(pid), signal.SIGKILL)
     assert started.process.wait(PATIENCE) == 0
@@ -203,11 +224,21 @@ def test_the_container_ends_when_the_program_does(started):
 
 # ---- systemd and the manual ----
 
-@pytest.fixture
-def units(tmp_path):
-    for name in ("oscar-metrics.socket", "oscar-metrics.service.in"):
+@pytest.mark.parametrize("name", ["oscar-metrics.service", "multiwatch.conf"])
+def test_what_is_installed_names_the_program_where_it_is_installed(name):
+    text = (pathlib.Path(BINARY).parent / "deploy" / "systemd" / name).read_text()
+    assert re.search(r"^ExecStart=(/\S+ .*)?/\S+/bin/oscar-metrics$", text, re.M), text
+
+
+@pytest.fixture(params=["one process", "under multiwatch"])
+def units(request, tmp_path):
+    to = {"oscar-metrics.socket": "", "oscar-metrics.service.in": ""}
+    if request.param == "under multiwatch":
+        to["multiwatch.conf.in"] = "oscar-metrics.service.d"
+    for name, folder in to.items():
         text = (ROOT / "deploy" / "systemd" / name).read_text()
-        (tmp_path / name.removesuffix(".in")).write_text(text.replace("@bindir@/oscar-metrics", BINARY))
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / name.removesuffix(".in")).write_text(text.replace("@bindir@/oscar-metrics", BINARY))
     return tmp_path
 
 

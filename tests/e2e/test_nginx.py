@@ -71,14 +71,14 @@ def test_the_path_without_a_slash_is_not_redirected(nginx):
 
 
 @pytest.mark.parametrize("target", ["/", "/system", "/system/metricsx", "/system/services", "/-/healthy", "/-/ready",
-                                    "/-/oscar-metrics/502"])
+                                    "/-/metrics", "/-/oscar-metrics/502"])
 def test_other_paths_are_not_ours(nginx, target):
     answer = nginx.admin(target)
     assert answer.status == 404
     assert answer.header("OSCAR-Metrics-Complete") is None
 
 
-@pytest.mark.parametrize("target", ["/-/healthy", "/-/ready"])
+@pytest.mark.parametrize("target", ["/-/healthy", "/-/ready", "/-/metrics"])
 def test_the_operators_paths_are_on_a_location_of_their_own(nginx, target):
     assert nginx.get(target, server="operator").status == 200
 

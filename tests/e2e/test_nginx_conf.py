@@ -313,6 +313,6 @@ def test_metrics_do_not_go_to_the_manager(ingress, program, manager):
         assert server.ask(path).text.startswith("body 0\n")
 
 
-@pytest.mark.parametrize("path", ["/-/healthy", "/-/ready"])
+@pytest.mark.parametrize("path", ["/-/healthy", "/-/ready", "/-/metrics"])
 def test_operator_has_a_server_of_his_own(ingress, program, path):
     assert f"\nSCRIPT_NAME={path}\n" in ingress().ask(path, server="operator").text

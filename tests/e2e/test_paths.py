@@ -89,12 +89,13 @@ def test_head_without_credentials_is_refused_too(app):
     assert answer.header("WWW-Authenticate")
 
 
-@pytest.mark.parametrize("path", ["/-/healthy", "/-/ready"])
+@pytest.mark.parametrize("path, content_type", [("/-/healthy", "text/plain; charset=utf-8"),
+                                                ("/-/ready", "application/json; charset=utf-8")])
 @pytest.mark.parametrize("auth", [None, "Basic wrong", "Bearer x"])
-def test_the_operator_is_answered_without_credentials(app, path, auth):
+def test_the_operator_is_answered_without_credentials(app, path, content_type, auth):
     answer = app.get(path, auth=auth)
     assert answer.status == 200
-    assert answer.header("Content-Type") == "text/plain; charset=utf-8"
+    assert answer.header("Content-Type") == content_type
     expect.common_headers(answer)
 
 

@@ -162,7 +162,7 @@ int make_keys(void **state)
 {
     struct keys *keys = memory_new(1, sizeof(*keys));
 
-    *keys = (struct keys){make_rsa(2048), make_rsa(2048), make_ec("P-256"), make_ec("P-384")};
+    *keys = (struct keys){make_rsa(), make_rsa(), make_ec("P-256"), make_ec("P-384")};
     if (init_library(state) != 0)
         return -1;
     *state = keys;

@@ -138,9 +138,70 @@ static void workers_share_it(void **state)
     assert_int_equal(alive, 0);
 }
 
+static void put_hours(struct cache *cache, const char *key, size_t hours, size_t bytes)
+{
+    struct number *value = memory_new(1, sizeof(*value));
+
+    atomic_fetch_add(&alive, 1);
+    cache_value_init(&value->value, bytes, destroy);
+    value->value.hours = hours;
+    cache_put(cache, text_of(key), &value->value, clock_ms());
+    cache_value_release(&value->value);
+}
+
+static void what_it_holds_can_be_seen(void **state)
+{
+    struct cache *cache = cache_new(300, 60000);
+    struct cache_view view;
+
+    (void)state;
+    put_hours(cache, "a", 24, 100);
+    put_hours(cache, "b", 0, 100);
+    put_hours(cache, "c", 1, 100);
+    put_hours(cache, "c", 2, 90); /* in place of it: nothing had to go */
+    cache_look(cache, &view);
+    assert_int_equal(view.hours, 26);
+    assert_int_equal(view.entries, 3);
+    assert_int_equal(view.bytes, 290);
+    assert_int_equal(view.max_bytes, 300);
+    assert_int_equal(view.evictions, 0);
+    put_hours(cache, "d", 3, 110); /* the first goes */
+    put_hours(cache, "e", 5, 301); /* is not kept */
+    cache_drop(cache, TEXT_LITERAL("b"));
+    cache_look(cache, &view);
+    assert_int_equal(view.hours, 5);
+    assert_int_equal(view.entries, 2);
+    assert_int_equal(view.evictions, 1);
+    cache_free(cache);
+}
+
+static void hits_are_what_its_users_say(void **state)
+{
+    struct cache *cache = cache_new(300, 60000);
+    struct cache_view view;
+
+    (void)state;
+    put(cache, "a", 1, 100, clock_ms());
+    get(cache, "a");
+    get(cache, "b");
+    cache_look(cache, &view);
+    assert_int_equal(view.hits + view.misses, 0);
+    cache_hit(cache);
+    cache_hit(cache);
+    cache_missed(cache);
+    cache_hit(NULL);
+    cache_missed(NULL);
+    cache_look(cache, &view);
+    assert_int_equal(view.hits, 2);
+    assert_int_equal(view.misses, 1);
+    cache_free(cache);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_it_holds_can_be_seen),
+        cmocka_unit_test(hits_are_what_its_users_say),
         cmocka_unit_test(what_was_not_asked_for_goes_first),
         cmocka_unit_test(a_value_takes_the_place_of_its_key),
         cmocka_unit_test(what_is_too_old_is_not_given),

@@ -68,7 +68,7 @@ static void members_decide_what_a_key_is_for(void **state)
         {",\"x5c\":[\"AAAA\"],\"x5u\":\"http://127.0.0.1:1/\"", true, NULL, __LINE__},
     };
     struct arena *arena = arena_new();
-    EVP_PKEY *key = make_rsa(2048);
+    EVP_PKEY *key = make_rsa();
 
     (void)state;
     for (size_t i = 0; i < COUNT_OF(rows); i++)
@@ -76,6 +76,19 @@ static void members_decide_what_a_key_is_for(void **state)
                      rows[i].line);
     EVP_PKEY_free(key);
     arena_free(arena);
+}
+
+/* A key is read, not used: any odd number of so many bits will do, and costs nothing. */
+static const char *rsa_of_size(struct arena *arena, unsigned bits)
+{
+    unsigned char number[1024];
+    size_t length = (bits + 7) / 8;
+
+    assert_true(length <= sizeof(number));
+    memset(number, 0xa5, length);
+    number[0] = (unsigned char)(0xff >> (length * 8 - bits));
+    return arena_format(arena, "{\"kty\":\"RSA\",\"n\":\"%s\",\"e\":\"AQAB\"}",
+                        base64url_of(arena, (struct text){(const char *)number, length}));
 }
 
 static void sizes_and_curves(void **state)
@@ -94,9 +107,10 @@ static void sizes_and_curves(void **state)
 
     (void)state;
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        EVP_PKEY *key = rows[i].curve ? make_ec(rows[i].curve) : make_rsa(rows[i].bits);
+        EVP_PKEY *key = rows[i].curve ? make_ec(rows[i].curve) : NULL;
+        const char *text = key ? jwk_of(arena, key, "") : rsa_of_size(arena, rows[i].bits);
 
-        assert_taken(take(arena, jwk_of(arena, key, "")), rows[i].is_taken, rows[i].why, (int)i);
+        assert_taken(take(arena, text), rows[i].is_taken, rows[i].why, (int)i);
         EVP_PKEY_free(key);
     }
     arena_free(arena);
@@ -146,7 +160,7 @@ static void points_lie_on_their_curve(void **state)
 static void numbers_of_rsa_keys(void **state)
 {
     struct arena *arena = arena_new();
-    EVP_PKEY *key = make_rsa(2048);
+    EVP_PKEY *key = make_rsa();
     const char *good = jwk_of(arena, key, ""), *n = strstr(good, "\"n\":\"") + 5;
     const char *number = arena_string(arena, (struct text){n, strcspn(n, "\"")});
     static const char *const exponents[] = {"AQ", "Ag", "", "AQAB=", "AQAAAAAAAAAB"};

@@ -1,9 +1,11 @@
 /* Settings: defaults, faults, secrets and their files. */
 #include "unit.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "settings.h"
@@ -216,6 +218,163 @@ static void a_secret_comes_from_its_file_and_again_when_that_changes(void **stat
     rmdir(folder);
 }
 
+/* A store over one password, in a file of a folder of its own. */
+struct vault {
+    char folder[40], path[64], pair[96];
+    const char *pairs[3];
+    struct settings_store *store;
+};
+
+static void open_vault(struct vault *vault)
+{
+    struct settings *s;
+
+    snprintf(vault->folder, sizeof(vault->folder), "/tmp/oscar-metrics-test-XXXXXX");
+    assert_non_null(mkdtemp(vault->folder));
+    snprintf(vault->path, sizeof(vault->path), "%s/password", vault->folder);
+    snprintf(vault->pair, sizeof(vault->pair), "OSCAR_PASSWORD_FILE=%s", vault->path);
+    write_file(vault->path, "alpha");
+    vault->pairs[0] = "OSCAR_USERNAME=oscar";
+    vault->pairs[1] = vault->pair;
+    vault->pairs[2] = NULL;
+    s = settings_read(lookup, vault->pairs, NULL);
+    assert_non_null(s);
+    vault->store = settings_store_new(s, lookup, vault->pairs);
+}
+
+static void close_vault(struct vault *vault)
+{
+    settings_store_free(vault->store);
+    unlink(vault->path);
+    rmdir(vault->folder);
+}
+
+/* The same length, in the same file, with the same time: looking at the file does not show it. */
+static void write_unseen(const char *path, const char *text)
+{
+    struct stat before;
+    int fd = open(path, O_WRONLY);
+
+    assert_true(fd >= 0);
+    assert_int_equal(fstat(fd, &before), 0);
+    assert_int_equal(pwrite(fd, text, strlen(text), 0), strlen(text));
+    assert_int_equal(futimens(fd, (struct timespec[]){before.st_atim, before.st_mtim}), 0);
+    close(fd);
+}
+
+static void expect_password(struct settings_store *store, const char *password)
+{
+    struct settings *s = settings_store_current(store);
+
+    assert_string_equal(settings_text(s, OSCAR_PASSWORD), password);
+    settings_release(s);
+}
+
+static void expect_history(struct settings_store *store, bool good, uint64_t successes, uint64_t failures,
+                           const char *reason)
+{
+    struct settings_history history;
+
+    settings_store_history(store, &history);
+    assert_int_equal(history.good, good);
+    assert_int_equal(history.successes, successes);
+    assert_int_equal(history.failures, failures);
+    assert_string_equal(history.reason, reason);
+    assert_true(instant_compare(history.read, history.tried) <= 0);
+    assert_true(instant_compare(history.tried, instant_now()) <= 0);
+}
+
+static void a_reload_reads_what_does_not_look_changed(void **state)
+{
+    struct vault vault;
+    struct settings *held;
+
+    (void)state;
+    open_vault(&vault);
+    expect_history(vault.store, true, 0, 0, "");
+    held = settings_store_current(vault.store);
+    write_unseen(vault.path, "gamma");
+    expect_password(vault.store, "alpha");
+    assert_true(settings_store_reload(vault.store));
+    expect_password(vault.store, "gamma");
+    assert_string_equal(settings_text(held, OSCAR_PASSWORD), "alpha");
+    settings_release(held);
+    expect_history(vault.store, true, 1, 0, "");
+    close_vault(&vault);
+}
+
+static void what_cannot_be_read_leaves_the_last_good_ones_and_is_told(void **state)
+{
+    const char *reason = "OSCAR_PASSWORD_FILE: its file cannot be read";
+    struct vault vault;
+
+    (void)state;
+    open_vault(&vault);
+    unlink(vault.path);
+    assert_false(settings_store_reload(vault.store));
+    expect_history(vault.store, false, 0, 1, reason);
+    assert_false(settings_store_reload(vault.store));
+    expect_history(vault.store, false, 0, 2, reason);
+    /* However many requests look at it. */
+    for (size_t i = 0; i < 5; i++)
+        expect_password(vault.store, "alpha");
+    expect_history(vault.store, false, 0, 2, reason);
+    write_file(vault.path, "");
+    assert_false(settings_store_reload(vault.store));
+    expect_history(vault.store, false, 0, 3, "OSCAR_PASSWORD_FILE: its file is empty or holds a NUL");
+    write_file(vault.path, "alpha");
+    expect_password(vault.store, "alpha");
+    expect_history(vault.store, true, 1, 3, "");
+    /* Without anybody asking. */
+    unlink(vault.path);
+    for (size_t i = 0; i < 5; i++)
+        expect_password(vault.store, "alpha");
+    expect_history(vault.store, false, 1, 4, reason);
+    write_file(vault.path, "omega");
+    assert_true(settings_store_reload(vault.store));
+    expect_history(vault.store, true, 2, 4, "");
+    close_vault(&vault);
+}
+
+static void a_file_that_comes_back_as_it_was_is_good_again(void **state)
+{
+    char aside[80];
+    struct vault vault;
+
+    (void)state;
+    open_vault(&vault);
+    snprintf(aside, sizeof(aside), "%s.aside", vault.path);
+    assert_int_equal(rename(vault.path, aside), 0);
+    expect_password(vault.store, "alpha");
+    expect_history(vault.store, false, 0, 1, "OSCAR_PASSWORD_FILE: its file cannot be read");
+    assert_int_equal(rename(aside, vault.path), 0);
+    expect_password(vault.store, "alpha");
+    expect_history(vault.store, true, 1, 1, "");
+    close_vault(&vault);
+}
+
+static void a_reason_names_all_that_is_wrong_without_a_secret(void **state)
+{
+    struct settings_history history;
+    struct vault vault;
+    const char *more[5];
+
+    (void)state;
+    open_vault(&vault);
+    more[0] = "OSCAR_USERNAME_FILE=/nowhere";
+    more[1] = vault.pair;
+    more[2] = "LOKI_TOKEN=secret-word";
+    more[3] = "LOKI_TOKEN_FILE=/nowhere";
+    more[4] = NULL;
+    settings_store_free(vault.store);
+    vault.store = settings_store_new(settings_read(lookup, vault.pairs, NULL), lookup, more);
+    assert_false(settings_store_reload(vault.store));
+    settings_store_history(vault.store, &history);
+    assert_string_equal(history.reason, "OSCAR_USERNAME_FILE: its file cannot be read;"
+                                        "LOKI_TOKEN_FILE: is set beside the variable itself: one of the two");
+    close_vault(&vault);
+}
+
 static void secrets_are_masked(void **state)
 {
     char faults[1024] = "", printed[16384] = "";
@@ -272,6 +431,10 @@ int main(void)
         cmocka_unit_test(a_key_that_could_be_guessed_makes_no_pseudonyms),
         cmocka_unit_test(without_a_login_neither_a_name_nor_a_password_is_read),
         cmocka_unit_test(a_secret_comes_from_its_file_and_again_when_that_changes),
+        cmocka_unit_test(a_reload_reads_what_does_not_look_changed),
+        cmocka_unit_test(what_cannot_be_read_leaves_the_last_good_ones_and_is_told),
+        cmocka_unit_test(a_file_that_comes_back_as_it_was_is_good_again),
+        cmocka_unit_test(a_reason_names_all_that_is_wrong_without_a_secret),
         cmocka_unit_test(secrets_are_masked),
         cmocka_unit_test(a_secret_has_a_length),
     };

@@ -30,8 +30,8 @@ static int open_scene(void **state)
     if (scene == NULL)
         return -1;
     scene->arena = arena_new();
-    scene->private[RSA_KEY] = make_rsa(2048);
-    scene->private[OTHER_RSA_KEY] = make_rsa(2048);
+    scene->private[RSA_KEY] = make_rsa();
+    scene->private[OTHER_RSA_KEY] = make_rsa();
     scene->private[P256] = make_ec("P-256");
     scene->private[OTHER_P256] = make_ec("P-256");
     scene->private[P384] = make_ec("P-384");

@@ -1,11 +1,13 @@
 /* Who is believed to be who they say: the same whether certificates are shared among fetchers or not. */
 #include "unit.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "net/fetch.h"
@@ -243,6 +245,105 @@ static void a_connection_is_for_those_who_trust_the_same(void **state)
     tls_server_stop(server);
 }
 
+static void a_connection_that_a_replaced_file_vouched_for_is_not_used_again(void **state)
+{
+    const struct world *world = *state;
+    const struct tls_shown shown = {world->root, "IP:127.0.0.1", -1, 1};
+    struct tls_server *server = tls_server_start(&shown);
+    struct fetch_shared *shared = fetch_shared_new();
+    struct fetcher *fetcher = fetcher_new(shared);
+    const char *url = tls_server_url(server);
+    char file[64], next[64];
+
+    snprintf(file, sizeof(file), "%s/changing.pem", world->folder);
+    snprintf(next, sizeof(next), "%s/next.pem", world->folder);
+    tls_signer_write(world->root, file);
+    assert_int_equal(fetch(fetcher, url, file).outcome, FETCH_ANSWERED);
+    tls_signer_write(world->other, next);
+    assert_int_equal(rename(next, file), 0);
+    assert_int_equal(fetch(fetcher, url, file).outcome, FETCH_TLS);
+    unlink(file);
+    assert_string_equal(fetch(fetcher, url, file).why, "the CA file cannot be used");
+    tls_signer_write(world->root, file);
+    assert_int_equal(fetch(fetcher, url, file).outcome, FETCH_ANSWERED);
+    unlink(file);
+    fetcher_free(fetcher);
+    fetch_shared_free(shared);
+    tls_server_stop(server);
+}
+
+/* Certificates of another signer, as many bytes (a PEM file may have text behind it), with the old times. */
+static void write_unseen(const struct tls_signer *signer, const char *path, const char *scratch)
+{
+    struct stat before, now;
+    struct timespec times[2];
+    int fd;
+
+    assert_int_equal(stat(path, &before), 0);
+    tls_signer_write(signer, scratch);
+    assert_int_equal(stat(scratch, &now), 0);
+    assert_true(now.st_size <= before.st_size);
+    assert_int_equal(truncate(path, 0), 0);
+    append(scratch, path);
+    fd = open(path, O_WRONLY | O_APPEND);
+    assert_true(fd >= 0);
+    for (; now.st_size < before.st_size; now.st_size++)
+        assert_int_equal(write(fd, "\n", 1), 1);
+    times[0] = before.st_atim;
+    times[1] = before.st_mtim;
+    assert_int_equal(futimens(fd, times), 0);
+    close(fd);
+    unlink(scratch);
+}
+
+static void renewed_trust_reads_a_file_that_does_not_look_changed(void **state)
+{
+    const struct world *world = *state;
+    const struct tls_shown shown = {world->root, "IP:127.0.0.1", -1, 1};
+    struct tls_server *server = tls_server_start(&shown);
+    struct fetch_shared *shared = fetch_shared_new();
+    struct fetcher *fetcher = fetcher_new(shared);
+    const char *url = tls_server_url(server);
+    char file[64], scratch[64];
+
+    snprintf(file, sizeof(file), "%s/changing.pem", world->folder);
+    snprintf(scratch, sizeof(scratch), "%s/scratch.pem", world->folder);
+    tls_signer_write(world->root, file);
+    append(world->middle_file, file); /* room for a longer one */
+    assert_int_equal(fetch(fetcher, url, file).outcome, FETCH_ANSWERED);
+    write_unseen(world->other, file, scratch);
+    assert_int_equal(fetch(fetcher, url, file).outcome, FETCH_ANSWERED);
+    assert_int_equal(tls_server_connections(server), 1);
+    fetch_shared_renew(shared);
+    assert_int_equal(fetch(fetcher, url, file).outcome, FETCH_TLS);
+    assert_true(fetch_shared_trusts(shared, file));
+    unlink(file);
+    assert_false(fetch_shared_trusts(shared, file));
+    fetcher_free(fetcher);
+    fetch_shared_free(shared);
+    tls_server_stop(server);
+}
+
+static void renewing_leaves_connections_of_now_alone(void **state)
+{
+    const struct world *world = *state;
+    const struct tls_shown shown = {world->root, "IP:127.0.0.1", -1, 1};
+    struct tls_server *server = tls_server_start(&shown);
+    struct fetch_shared *shared = fetch_shared_new();
+    struct fetcher *fetcher = fetcher_new(shared);
+    const char *url = tls_server_url(server);
+
+    for (int round = 1; round <= 3; round++) {
+        for (size_t i = 0; i < 3; i++)
+            assert_int_equal(fetch(fetcher, url, world->root_file).outcome, FETCH_ANSWERED);
+        assert_int_equal(tls_server_connections(server), round);
+        fetch_shared_renew(shared);
+    }
+    fetcher_free(fetcher);
+    fetch_shared_free(shared);
+    tls_server_stop(server);
+}
+
 static void more_files_than_are_kept(void **state)
 {
     const struct world *world = *state;
@@ -321,6 +422,9 @@ int main(void)
         cmocka_unit_test(only_those_are_believed_whom_the_file_vouches_for),
         cmocka_unit_test(a_file_that_changes_is_read_again),
         cmocka_unit_test(a_connection_is_for_those_who_trust_the_same),
+        cmocka_unit_test(a_connection_that_a_replaced_file_vouched_for_is_not_used_again),
+        cmocka_unit_test(renewed_trust_reads_a_file_that_does_not_look_changed),
+        cmocka_unit_test(renewing_leaves_connections_of_now_alone),
         cmocka_unit_test(more_files_than_are_kept),
         cmocka_unit_test(threads_share_a_file_that_changes),
     };

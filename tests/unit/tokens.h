@@ -8,7 +8,7 @@
 
 struct arena;
 
-EVP_PKEY *make_rsa(unsigned bits);    /* EVP_PKEY_free() them */
+EVP_PKEY *make_rsa(void);             /* of 2048 bits; EVP_PKEY_free() them */
 EVP_PKEY *make_ec(const char *curve); /* "P-256", "P-384", "P-521" */
 
 /* The public key as a JWK; `members` stands behind its own: ",\"kid\":\"a\"". */

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -13,6 +14,13 @@
 #include "caps.h"
 
 #define COUNT_OF(rows) (sizeof(rows) / sizeof((rows)[0]))
+
+/* From one place to the next, in tests that go through all of them: each, or (under valgrind, where that
+ * would take minutes) every 61st. */
+static inline size_t unit_stride(void)
+{
+    return getenv("UNIT_COARSE") ? 61 : 1;
+}
 
 /* A program's environment, as a table. */
 struct variable {

@@ -64,9 +64,10 @@ def uncomment(text, line):
 class Nginx:
     """`application`: the path of the program's socket, or of fcgiwrap's, which then runs the program as CGI; `cgi`:
     settings in place of those that stand in the project's file for CGI; `listen`: where it listens besides;
-    `operator`: a listening TCP socket that the operator's server takes over, besides its own."""
+    `operator`: a listening TCP socket that the operator's server takes over, besides its own; `patience`: how long it
+    waits for the application, in place of what stands in the project's file."""
 
-    def __init__(self, directory, application, cors=False, cgi=None, listen=None, operator=None):
+    def __init__(self, directory, application, cors=False, cgi=None, listen=None, operator=None, patience=None):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir()
         for file in CONFIGURATION.glob("oscar-metrics*"):
@@ -80,6 +81,9 @@ class Nginx:
         if cgi is not None:
             self._edit("oscar-metrics.fastcgi_params", lambda text: uncomment(text, "include oscar-metrics-cgi.conf;"))
             self._edit("oscar-metrics-cgi.conf", lambda text: self._cgi(text, cgi))
+        if patience:
+            self._edit("oscar-metrics.fastcgi_params",
+                       lambda text: text.replace("fastcgi_read_timeout 60s;", f"fastcgi_read_timeout {patience};"))
         main = self.directory / "nginx.conf"
         handed = operator and " listen %s:%d;" % operator.getsockname()
         main.write_text(MAIN.format(prefix=self.directory, more=f" listen {listen};" if listen else "",

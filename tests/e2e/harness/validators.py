@@ -1,4 +1,4 @@
-"""The folder that ./dev test installs for itself (kubernetes-validate), and its reader of YAML."""
+"""The folder that ./dev test installs for itself (validators.txt), and its reader of YAML."""
 import json
 import os
 import pathlib

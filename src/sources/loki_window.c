@@ -12,6 +12,7 @@
 #include "util/buf.h"
 #include "util/hash.h"
 
+enum { ROWS_SIZE = 256 * 1024 * 1024 };      /* fits what the largest answer can hold */
 enum { FORM_SIZE = 4 * TEMPLATE_MAX_BYTES }; /* fits the longest query, each byte escaped */
 
 struct loki_window {
@@ -135,7 +136,7 @@ static bool count_entry(void *context, const struct loki_entry *entry)
 static void count_window(const struct loki_window *window, struct text body, bool spoiled)
 {
     struct loki *loki = window->loki;
-    struct count count = {.loki = loki, .rows = usage_new(LOKI_WINDOW_ROWS_MAX_BYTES)};
+    struct count count = {.loki = loki, .rows = usage_new(ROWS_SIZE)};
 
     if (body.length > 0 && !loki_answer_each(body, count_entry, &count)) {
         status_note(loki->status, STATUS_PARTIAL, "an answer of Loki is too large to be counted");

@@ -85,9 +85,10 @@ def silent_kubernetes(start, logs, folder, stack, **_):
     return Scene(app, hold, summary(app))
 
 
-def silent_pods(start, logs, folder, stack, **_):
+def silent_pods(start, logs, folder, stack, pods=1, **_):
     kube, hold = kube_of(stack, folder), Hold()
-    kube.put_pod("oscar-1", {"oscar": Container([("2026-01-01T10:00:00.5Z", "nothing of note")])})
+    for n in range(pods):
+        kube.put_pod(f"oscar-{n}", {"oscar": Container([("2026-01-01T10:00:00.5Z", "nothing of note")])})
 
     def answer(asked, reply):
         if not asked.path.split("?")[0].endswith("/log"):
@@ -341,3 +342,47 @@ def test_without_a_descriptor_it_waits_and_goes_on(start, stack):
     for peer in peers:
         peer.close()
     assert app.get("/-/healthy").status == 200
+
+
+# How many at once, and how long.
+
+def test_eight_logs_of_pods_are_read_at_once(start, logs, folder, stack):
+    scene = silent_pods(start, logs, folder, stack, pods=9)
+    with scene.begin() as connection:
+        scene.hold.wait_held(8)
+        assert not scene.hold.held.acquire(timeout=0.2), "the ninth waits"
+        scene.hold.release()
+        assert connection.answer().status == 200
+
+
+def test_eight_queries_of_a_kind_run_at_once(start, fake, folder):
+    """Where a template asks for one service only, there are as many queries as services: of CPU and of GPU hours."""
+    (folder / "services").mkdir()
+    for n in range(9):
+        (folder / "services" / f"s{n}.yaml").write_text(f"name: s{n}\nvisibility: public\n")
+    hold = Hold(Reply(vector("1")))
+    fake.answers(hold)
+    server = HostileOidc()
+    issuer = server.issuer("/x", EcKey())
+    template = 'sum(increase(x{namespace="{{namespace}}",service="{{service}}"}[{{range}}]))'
+    app = start({"OSCAR_METRICS_SERVICES_DIR": folder / "services", "PROMETHEUS_URL": fake.url, "OIDC_ENABLE": "true",
+                 "OIDC_ISSUERS": issuer.url, "OIDC_GROUPS": GROUP, "PROMETHEUS_CPU_QUERY": template,
+                 "PROMETHEUS_GPU_QUERY": template})
+    with app.begin("/system/metrics", DAY, auth="Bearer " + issuer.token("alice@example.org")) as connection:
+        hold.wait_held(16)
+        assert not hold.held.acquire(timeout=0.2), "the ninth of each kind waits"
+        hold.release()
+        assert connection.answer().status == 200
+    server.close()
+    assert len(fake.asked) == 18
+
+
+def test_hints_are_not_waited_for_long(start_loki, loki, data):
+    """An index that does not answer costs five seconds, and nothing else."""
+    hold = Hold()
+    loki.answers(lambda asked, reply: reply if asked.what == "query_range" else hold)
+    app = start_loki()
+    began = time.monotonic()
+    answer = app.breakdown("group_by=user&start=2026-01-01T00:00:00Z&end=2026-01-02T00:00:00Z")
+    assert answer.status == 200 and 5 <= time.monotonic() - began
+    hold.wait_held()

@@ -12,6 +12,7 @@
 #include "util/buf.h"
 #include "util/hash.h"
 
+enum { ROWS_SIZE = 256 * 1024 * 1024 };      /* fits what the largest answer can hold */
 enum { FORM_SIZE = 4 * TEMPLATE_MAX_BYTES }; /* fits the longest query, each byte escaped */
 /* How much shorter a window is than one whose answer was too large: of years it becomes a nanosecond before
  * LOKI_LARGE_MAX. */
@@ -138,7 +139,7 @@ static bool count_entry(void *context, const struct loki_entry *entry)
 static void count_window(const struct loki_window *window, struct text body, bool spoiled)
 {
     struct loki *loki = window->loki;
-    struct count count = {.loki = loki, .rows = usage_new(LOKI_WINDOW_ROWS_MAX_BYTES)};
+    struct count count = {.loki = loki, .rows = usage_new(ROWS_SIZE)};
 
     if (body.length > 0 && !loki_answer_each(body, count_entry, &count)) {
         status_note(loki->status, STATUS_PARTIAL, "an answer of Loki is too large to be counted");

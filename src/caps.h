@@ -22,7 +22,7 @@ enum {
 /* ---- util ---- */
 enum {
     JSON_DEPTH_MAX = 32, /* values in values: no JSON */
-    /* Objects and lists: no JSON. Of the two bytes "{}" json-c makes 800. */
+    /* objects and lists: no JSON. Of the two bytes "{}" json-c makes 800. */
     JSON_LISTS_MAX = 1024 * 1024,
     JSON_DISTINCT_LISTS_MAX = 16 * 1024, /* objects and lists, where members are compared: no JSON */
 };

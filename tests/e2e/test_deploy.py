@@ -98,12 +98,31 @@ def test_the_deployment_has_no_rights_that_it_does_not_need():
     [container] = pod["containers"]
     assert deployment["spec"]["replicas"] == 2
     assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    for reach in ("hostNetwork", "hostPID", "hostIPC"):
+        assert not pod.get(reach)
     assert container["securityContext"] == {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True,
                                             "capabilities": {"drop": ["ALL"]}}
     rules = [rule for role in by_kind(objects, "ClusterRole") for rule in role["rules"]]
     assert [(rule["resources"], rule["verbs"]) for rule in rules] == [(["configmaps", "namespaces"], ["list"])]
     rules = [rule for role in by_kind(objects, "Role") for rule in role["rules"]]
     assert [(rule["resources"], rule["verbs"]) for rule in rules] == [(["pods"], ["list"]), (["pods/log"], ["get"])]
+
+
+def test_the_container_has_no_rights_that_it_does_not_need():
+    service = read_yaml((ROOT / "docker" / "compose.yaml").read_text())[0]["services"]["oscar-metrics"]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"] and "cap_add" not in service and "privileged" not in service
+    # Nothing about seccomp: then the engine's own profile holds.
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["pids_limit"] in range(1, 257)
+    assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+    assert all(volume.endswith(":ro") for volume in service["volumes"])
+    # Each image ends as a user that the manifests name, too.
+    [deployment] = by_kind(documents("base"), "Deployment")
+    user = str(deployment["spec"]["template"]["spec"]["securityContext"]["runAsUser"])
+    for stage in (ROOT / "docker" / "Dockerfile").read_text().split("\nFROM ")[2:]:
+        assert re.findall(r"^USER (.*)$", stage, re.M)[-1] == user
 
 
 def test_every_variable_of_the_manifests_is_a_setting():

@@ -237,3 +237,14 @@ def test_a_program_that_is_away_is_one_line_of_text(folder):
         assert answer.body.count(b"\n") <= 1 and b"<" not in answer.body
     finally:
         server.stop()
+
+
+def test_a_program_that_comes_back_is_asked_at_once(start, folder):
+    """However often it was away: nginx does not leave it out for a while."""
+    server = Nginx(folder / "nginx", folder / "app.sock")
+    try:
+        assert [server.get("/system/metrics").status for _ in range(5)] == [502] * 5
+        start(how="listen", address=str(folder / "app.sock"))
+        assert server.get("/system/metrics").status == 401
+    finally:
+        server.stop()

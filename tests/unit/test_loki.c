@@ -696,6 +696,25 @@ static void what_stays_is_said(void **state)
     }
 }
 
+/* Ever shorter times are not asked for until the deadline. */
+static void a_server_whose_answers_are_all_too_large(void **state)
+{
+    char out[1024];
+    struct fixture f;
+
+    (void)state;
+    set_up(&f, &(struct variables){.parallel = "1"});
+    add_entries(f.loki, START, 1);
+    f.loki->always = "HTTP/1.1 200 OK\r\nContent-Length: 17000000\r\n\r\n{";
+    ask(&f, START, START + 2 * HOUR - 1, out);
+    assert_string_equal(out,
+                        "0 missing Loki: the answer is larger than 16777216 bytes, for however short a time");
+    assert_int_equal(f.loki->read_count, 16);
+    f.loki->always = NULL;
+    assert_string_equal(ask(&f, START, START + 2 * HOUR - 1, out), "1 ok ");
+    tear_down(&f);
+}
+
 static void a_server_that_is_not_there(void **state)
 {
     char out[1024];
@@ -1030,6 +1049,7 @@ int main(void)
         cmocka_unit_test(limits_are_learned_once),
         cmocka_unit_test(what_passes_is_tried_again),
         cmocka_unit_test(what_stays_is_said),
+        cmocka_unit_test(a_server_whose_answers_are_all_too_large),
         cmocka_unit_test(a_server_that_is_not_there),
         cmocka_unit_test(a_pause_beyond_the_deadline),
         cmocka_unit_test(warnings_are_passed_on_and_not_remembered),

@@ -547,7 +547,7 @@ static const struct {
 } stops[] = {
     {{{.path = "/pods?"}}, STATUS_MISSING, "deadline passed while pods were listed"},
     {{{.path = "/pods?", .body = ONE}, {.path = "/log?"}},
-     STATUS_PARTIAL,
+     STATUS_MISSING,
      "deadline passed while pods' logs were read: 0 of 1 were read to their end"},
 };
 

@@ -23,7 +23,7 @@ end
 
 function init()
     math.randomseed(os.time() * 64 + number)
-    answers, wrong, counts = 0, 0, {}
+    answers, wrong, leftovers, counts = 0, 0, 0, {}
 end
 
 function request()
@@ -48,6 +48,16 @@ local function count(kind, status)
     counts[key] = (counts[key] or 0) + 1
 end
 
+-- What had come of an answer that was cut short, wrk leaves in front of the next one that comes over a new connection.
+local function without_leftover(headers, body)
+    local length = tonumber(headers["Content-Length"])
+    if length and #body > length then
+        leftovers = leftovers + 1
+        return body:sub(#body - length + 1)
+    end
+    return body
+end
+
 local function judge(status, headers, body)
     local asked = mix[tonumber(headers["X-Soak"] or 0)]
     if not asked then
@@ -61,6 +71,7 @@ local function judge(status, headers, body)
 end
 
 function response(status, headers, body)
+    body = without_leftover(headers, body)
     local kind, right, asked = judge(status, headers, body)
     count(kind, status)
     answers = answers + 1
@@ -79,9 +90,10 @@ end
 
 function done(summary, latency)
     local all, errors = {}, summary.errors
-    local wrong_ones = 0
+    local wrong_ones, cut = 0, 0
     for _, thread in ipairs(threads) do
         wrong_ones = wrong_ones + thread:get("wrong")
+        cut = cut + thread:get("leftovers")
         for key, value in pairs(thread:get("counts")) do
             all[key] = (all[key] or 0) + value
         end
@@ -90,6 +102,7 @@ function done(summary, latency)
         print(string.format("count\t%s\t%d", key, value))
     end
     print(string.format("wrong\t%d", wrong_ones))
+    print(string.format("cut\t%d", cut))
     print(string.format("errors\t%d\t%d\t%d\t%d", errors.connect, errors.read, errors.write, errors.timeout))
     print(string.format("latency\t%d\t%d\t%d", latency:percentile(50), latency:percentile(99), latency.max))
 end

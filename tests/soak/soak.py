@@ -161,7 +161,7 @@ def disturb(phase, kills, reloads):
 def judge_disturbed(results, phase, quiet_most):
     # A kept connection on which nothing is asked just when nginx reloads is closed, and an answer that has begun cannot
     # be asked again.
-    cut = phase.stand.nginx.error_log().count("while reading upstream")
+    cut = phase.stand.cut()
     judge_errors(results, phase, CONNECTIONS * phase.reloaded + cut)
     again = sum(len(attempts) > 1 for attempts in phase.stand.attempts())
     results.figure(f"{phase.name}: programs killed (SIGKILL), nginx reloaded (SIGHUP)",
@@ -170,7 +170,8 @@ def judge_disturbed(results, phase, quiet_most):
     running = phase.kills * (CONNECTIONS + 1)
     results.check(f"{phase.name}: requests that nginx asked again because their program had died (at most {running})",
                   0 < again <= running, again)
-    results.figure(f"{phase.name}: answers that were cut while they were sent", cut)
+    results.check(f"{phase.name}: answers that were cut while they were sent, as wrk and as nginx saw it",
+                  phase.said.cut <= cut, f"{phase.said.cut}, {cut}")
     most = phase.memory.most()
     results.check(f"{phase.name}: the most memory of any program (at most {megabytes(MOST_GROWTH)} more than before)",
                   most <= quiet_most + MOST_GROWTH, f"{megabytes(most)}, before {megabytes(quiet_most)}")

@@ -2,6 +2,7 @@
 import dataclasses
 import os
 import pathlib
+import re
 import signal
 import socket
 import subprocess
@@ -52,10 +53,11 @@ def write_mix(path, mix):
 
 @dataclasses.dataclass
 class Said:
-    """What wrk said. `counts`: {(kind, status): answers}; `errors`: connect, read, write, timeout; `latency`: the
+    """What wrk said. `counts`: {(kind, status): answers}; `cut`: answers that came in part; `errors`: connect, read, write, timeout; `latency`: the
     median, the 99th of a hundred and the longest, in seconds."""
     counts: dict
     wrong: int
+    cut: int
     errors: tuple
     latency: tuple
     examples: str
@@ -108,10 +110,10 @@ class Load:
 
     def _said(self, text):
         rows = [line.split("\t") for line in text.splitlines()]
-        found = {row[0]: [int(cell) for cell in row[1:]] for row in rows if row[0] in ("wrong", "errors", "latency")}
-        assert len(found) == 3, text
+        found = {row[0]: [int(cell) for cell in row[1:]] for row in rows if row[0] in ("wrong", "cut", "errors", "latency")}
+        assert len(found) == 4, text
         counts = {(row[1], int(row[2])): int(row[3]) for row in rows if row[0] == "count"}
-        return Said(counts, found["wrong"][0], tuple(found["errors"]),
+        return Said(counts, found["wrong"][0], found["cut"][0], tuple(found["errors"]),
                     tuple(value / 1e6 for value in found["latency"]), self._read("wrong"))
 
 
@@ -192,6 +194,11 @@ class Stand:
     def attempts(self):
         """How nginx came by the answers since begin(): [statuses of the attempts of one request]."""
         return [line.split("|")[1].split(", ") for line in self._log(self._begun).splitlines()]
+
+    def cut(self):
+        """Answers that were cut when some of them had gone out already, as nginx logged it."""
+        return len(re.findall(r"(?:prematurely closed connection|failed \(.*\)) while (?:reading upstream|sending to client)",
+                              self.nginx.error_log()))
 
     def wait_answered(self, load, count):
         """Until there were so many answers; they must not be the last ones."""

@@ -1,8 +1,8 @@
-"""What stands while the soak runs: the stand-ins, the program under multiwatch, nginx with the project's files, and wrk."""
+"""What stands while the soak runs: the stand-ins, the program under multiwatch, nginx with the project's files, and
+wrk."""
 import dataclasses
 import os
 import pathlib
-import re
 import signal
 import socket
 import subprocess
@@ -20,9 +20,10 @@ WEIGHTS = {"admin, summary": 10, "users, summary": 30, "admin, a service": 6, "u
            "admin, breakdown, json": 6, "users, breakdown, json": 12, "admin, breakdown, csv": 4,
            "users, breakdown, csv": 6, "400": 4, "401": 4, "403": 2, "404": 1, "405": 1}
 
-# Of each request: the status, and those of the attempts ("502, 200": the first one's program died).
+# Of each request: the status, those of the attempts ("502, 200": the first one's program died), the bytes of the body that
+# went out, and how many it should have been.
 LOG = """
-    log_format soak "$status|$upstream_status";"""
+    log_format soak "$status|$upstream_status|$body_bytes_sent|$sent_http_content_length|$request_method";"""
 SERVER = """ access_log {folder}/access.log soak; add_header X-Soak $arg_soak always;
         keepalive_requests 1000000;"""
 
@@ -53,8 +54,8 @@ def write_mix(path, mix):
 
 @dataclasses.dataclass
 class Said:
-    """What wrk said. `counts`: {(kind, status): answers}; `cut`: answers that came in part; `errors`: connect, read, write, timeout; `latency`: the
-    median, the 99th of a hundred and the longest, in seconds."""
+    """What wrk said. `counts`: {(kind, status): answers}; `cut`: answers that came in part; `errors`: connect, read,
+    write, timeout; `latency`: the median, the 99th of a hundred and the longest, in seconds."""
     counts: dict
     wrong: int
     cut: int
@@ -110,7 +111,8 @@ class Load:
 
     def _said(self, text):
         rows = [line.split("\t") for line in text.splitlines()]
-        found = {row[0]: [int(cell) for cell in row[1:]] for row in rows if row[0] in ("wrong", "cut", "errors", "latency")}
+        found = {row[0]: [int(cell) for cell in row[1:]] for row in rows
+                 if row[0] in ("wrong", "cut", "errors", "latency")}
         assert len(found) == 4, text
         counts = {(row[1], int(row[2])): int(row[3]) for row in rows if row[0] == "count"}
         return Said(counts, found["wrong"][0], found["cut"][0], tuple(found["errors"]),
@@ -196,9 +198,10 @@ class Stand:
         return [line.split("|")[1].split(", ") for line in self._log(self._begun).splitlines()]
 
     def cut(self):
-        """Answers that were cut when some of them had gone out already, as nginx logged it."""
-        return len(re.findall(r"(?:prematurely closed connection|failed \(.*\)) while (?:reading upstream|sending to client)",
-                              self.nginx.error_log()))
+        """Answers since begin() of which not all went out, though some had: nginx says nothing of that."""
+        rows = [line.split("|") for line in self._log(self._begun).splitlines()]
+        return sum(method != "HEAD" and length.isdigit() and int(sent) < int(length)
+                   for _, _, sent, length, method in rows)
 
     def wait_answered(self, load, count):
         """Until there were so many answers; they must not be the last ones."""

@@ -22,7 +22,7 @@ enum {
 /* ---- util ---- */
 enum {
     JSON_DEPTH_MAX = 32, /* values in values: no JSON */
-    /* Objects and lists: no JSON. Of the two bytes "{}" json-c makes 800. */
+    /* objects and lists: no JSON. Of the two bytes "{}" json-c makes 800. */
     JSON_LISTS_MAX = 1024 * 1024,
     JSON_DISTINCT_LISTS_MAX = 16 * 1024, /* objects and lists, where members are compared: no JSON */
 };
@@ -214,8 +214,7 @@ enum {
     LOBBY_SEND_SECONDS = 10,           /* for a peer to take bytes of its answer: closed */
     LOBBY_OUT_OF_DESCRIPTORS_MS = 100, /* before the next is accepted */
 
-    READY_REASON_MAX_BYTES = 4096, /* of what is wrong, in /-/ready: cut */
-    ACCESS_LOG_ID_MAX_BYTES = 64,  /* of a request's id: one of our own in its place */
+    ACCESS_LOG_ID_MAX_BYTES = 64, /* of a request's id: one of our own in its place */
 
     SERVE_ANSWER_DEADLINES = 2,              /* OSCAR_METRICS_DEADLINE, until an answer is written: cut */
     SERVE_RETRY_AFTER_SECONDS = 5,           /* that a client is told to wait for after 503 */

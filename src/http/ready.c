@@ -2,7 +2,6 @@
  * program would not run. What is said beside that makes nothing unready: reports come with what there is. */
 #include <json-c/json.h>
 
-#include "caps.h"
 #include "http/handlers.h"
 #include "http/respond.h"
 #include "http/server.h"
@@ -11,6 +10,8 @@
 #include "report/backends.h"
 #include "settings.h"
 #include "util/buf.h"
+
+enum { REASON_SIZE = 4096 }; /* fits every reason, each byte of it replaced */
 
 static struct json_object *json_instant(struct instant instant)
 {
@@ -27,7 +28,7 @@ static struct json_object *json_words(const char *words)
     struct json_object *out;
     struct buf buf;
 
-    buf_init(&buf, READY_REASON_MAX_BYTES);
+    buf_init(&buf, REASON_SIZE);
     buf_add_utf8(&buf, text_of(words));
     out = json_object_new_string_len(buf.data ? buf.data : "", (int)buf.length);
     buf_free(&buf);

@@ -27,6 +27,8 @@ REQUESTS, WARM, KILLS, RELOADS = 100_000, 40_000, 10, 5
 WORKERS, GROWTH, A_WORKER, LATE_GROWTH = 16, 0.5e6, 0.25e6, 1.5e6
 MOST_GROWTH = GROWTH + A_WORKER * (WORKERS - 1)
 LONGEST_SECONDS = 3600
+# So many answers after a kill, all that ran then are answered.
+SETTLED = 6 * CONNECTIONS
 
 
 def megabytes(value):
@@ -87,6 +89,9 @@ class Phase:
         pids = self.stand.programs.children()
         chosen = pids if all_at_once else [pids[self.kills % len(pids)]]
         self.stand.kill(chosen)
+        # What was asked again must not be hit twice: it is answered before the next kill.
+        goal = self.stand.answered() + SETTLED
+        wait_until(lambda: self.stand.answered() >= goal or not self.load.is_running(), "the next answers")
         self.killed += len(chosen)
         self.kills += 1
 
@@ -185,6 +190,8 @@ def judge_disturbed(results, phase, quiet_most):
 def soak(results, folder, requests, seconds, kills=KILLS, reloads=RELOADS, warm=WARM):
     """Both phases, after a warm-up. `seconds`: of each, in place of a number of requests."""
     warm = min(warm, requests)
+    if not seconds:
+        kills, reloads = min(kills, max(2, requests // SETTLED // 3)), min(reloads, max(1, requests // SETTLED // 6))
     how = {"seconds": seconds} if seconds else {"answers": requests}
     with Stand(folder) as stand:
         with Phase(stand, "warm-up", answers=warm) as phase:

@@ -91,6 +91,7 @@ def check_elsewhere(found):
 
 found = limits()
 breaches = [f"docs/limits.md: {breach}" for breach in check_page(found)] + list(check_elsewhere(found))
-print("\n".join(breaches))
+for breach in breaches:
+    print(breach)
 sys.exit(bool(breaches) or not found)
 PYTHON

@@ -60,7 +60,8 @@ end
 
 local function judge(status, headers, body)
     local asked = mix[tonumber(headers["X-Soak"] or 0)]
-    if not asked then
+    -- Headers of an answer that was cut are left over, too.
+    if not asked or body == "metrics are not available\n" then
         return "of nginx", body == "metrics are not available\n"
     end
     if status == 503 and body == "too busy" and headers["Retry-After"] then

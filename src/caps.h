@@ -120,7 +120,7 @@ enum {
     LOKI_FAILURES_MAX = 3,                    /* in a row: partial */
     LOKI_REFUSED_MAX = 3,                     /* connections in a row: partial */
     LOKI_LARGE_MAX = 16,                      /* too large answers in a row, times LOKI_PARALLEL: partial */
-    LOKI_PAUSE_MS = 100,                      /* after a failure; doubled each time, with a part of chance */
+    LOKI_PAUSE_MS = 100,                      /* after a failure; doubled each time, less a part of chance */
     LOKI_PAUSE_MAX_MS = 5000,                 /* not more */
     LOKI_LOOK_MS = 20,                        /* between two looks at what others have read */
     LOKI_STEP_MS = 5,                         /* of adding up: then others have their turn */

@@ -176,7 +176,9 @@ static bool pause_all(struct loki *loki, unsigned before, int64_t asked_ms)
 
     while (before-- > 0 && pause < LOKI_PAUSE_MAX_MS)
         pause *= 2;
-    pause += (int64_t)(hash_mix(hash_seed(), (uint64_t)now) % (uint64_t)pause) / 2;
+    if (pause > LOKI_PAUSE_MAX_MS)
+        pause = LOKI_PAUSE_MAX_MS;
+    pause -= (int64_t)(hash_mix(hash_seed(), (uint64_t)now) % (uint64_t)pause) / 3;
     if (asked_ms > 0)
         pause = asked_ms;
     if (is_new || (asked_ms > 0 && now + pause > loki->pause_until))

@@ -351,7 +351,7 @@ WRONG = {
         lambda text: text.replace('"typ"', '"crit":null,"typ"')),
     "crit with b64": head(crit=["b64"], b64=False), "crit a text": head(crit="x"),
     "typ of another thing": head(typ="logout+jwt"), "typ a number": head(typ=1),
-    "100 KB": body(x="x" * 75000), "100 KB of dots": lambda w: "." * 100_000, "60 KB of nothing": lambda w: "x" * 60000,
+    "60 KB": body(x="x" * 45000), "60 KB of dots": lambda w: "." * 60_000, "60 KB of nothing": lambda w: "x" * 60000,
     "20 KB": body(x="x" * 15000),
     "deep claims": raw(lambda text: text[:-1] + ',"x":' + "[" * 4000 + "]" * 4000 + "}"),
     "deep objects": raw(lambda text: text[:-1] + ',"x":' + '{"x":' * 1500 + "1" + "}" * 1500 + "}"),

@@ -27,8 +27,22 @@ REQUESTS = 137
 OLD, NEW = "old-password-1", "new-password-2"
 
 
-def write_unseen(path, text):
-    """Other bytes in the same file, as many, with the same time: only who reads it sees that it is another."""
+def write_unseen(path, text, process):
+    """Other bytes in the same file, as many, with the same time: only who reads it sees that it is another. The process
+    is held meanwhile: in between the time is another."""
+    process.send_signal(signal.SIGSTOP)
+    try:
+        wait_until(lambda: is_stopped(process.pid), "the program to be held")
+        write_over(path, text)
+    finally:
+        process.send_signal(signal.SIGCONT)
+
+
+def is_stopped(pid):
+    return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+
+def write_over(path, text):
     data = text.encode() if isinstance(text, str) else text
     before = os.stat(path)
     assert len(data) <= before.st_size
@@ -117,7 +131,7 @@ def test_a_new_password_under_load(start, behind, logs, password):
     nginx, turn = behind(app), Turn()
     with Load(lambda: turn.ask(nginx)) as load:
         load.more(150)
-        write_unseen(password, NEW)
+        write_unseen(password, NEW, app.process)
         load.more(150)  # nobody has looked yet
         turn.phase = "between"
         line = reload(app)
@@ -130,7 +144,7 @@ def test_a_new_password_under_load(start, behind, logs, password):
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR2])
 def test_both_signals_have_files_read(start, password, number):
     app = start({"OSCAR_PASSWORD": None, "OSCAR_PASSWORD_FILE": password})
-    write_unseen(password, NEW)
+    write_unseen(password, NEW, app.process)
     assert app.get("/system/metrics", "end=x", auth=basic(password=NEW)).status == 401
     assert "level=info" in reload(app, number)
     assert app.get("/system/metrics", "end=x", auth=basic(password=NEW)).status == 400
@@ -151,8 +165,8 @@ def test_requests_that_run_or_wait_keep_what_they_began_with(start, fake, folder
     waiting = app.begin("/system/metrics", DAY, auth=old)
     # The worker that is left has looked at it, if another request after it has been answered.
     assert app.get("/system/metrics", "end=x", auth=old).status == 400
-    write_unseen(password, NEW)
-    write_unseen(token, "token-2")
+    write_unseen(password, NEW, app.process)
+    write_unseen(token, "token-2", app.process)
     reload(app)
     assert app.get("/system/metrics", "end=x", auth=old).status == 401
     hold.release()
@@ -183,11 +197,11 @@ def test_a_new_token_of_a_backend(start_loki, start, behind, fake, loki, folder,
     with Load(ask, threads=4) as load:
         load.more(20)
         assert {one.headers["Authorization"] for one in asked.asked} == {"Bearer token-1"}
-        write_unseen(token, "token-2")
+        write_unseen(token, "token-2", app.process)
         load.more(20)
         assert {one.headers["Authorization"] for one in asked.asked} == {"Bearer token-1"}
         reload(app)
-        load.more(8)  # those that were running
+        load.turn_over()
         seen = len(asked.asked)
         load.more(20)
         assert {one.headers["Authorization"] for one in asked.asked[seen:]} == {"Bearer token-2"}
@@ -293,11 +307,11 @@ def test_a_new_authority_under_load(start_loki, behind, authorities):
 
         with Load(ask, threads=4) as load:
             load.more(20)
-            write_unseen(file, second.ca.read_bytes())
+            write_unseen(file, second.ca.read_bytes(), app.process)
             load.more(20)  # nobody has looked
             allowed[0] = ("partial", "ok", "missing")
             assert "certificates=read" in reload(app)
-            load.more(8)  # those that were running
+            load.turn_over()
             allowed[0] = ("missing",)
             load.more(20)  # kept connections, too
             asked = len(loki.asked)
@@ -306,7 +320,7 @@ def test_a_new_authority_under_load(start_loki, behind, authorities):
             allowed[0] = ("partial", "ok", "missing")
             file.with_name("next").write_bytes(first.ca.read_bytes())
             file.with_name("next").rename(file)
-            load.more(8)
+            load.turn_over()
             allowed[0] = ("partial", "ok")
             load.more(20)
     finally:

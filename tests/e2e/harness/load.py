@@ -13,10 +13,14 @@ class Load:
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._faults = []
-        self.done = 0
-        self._threads = [threading.Thread(target=self._run) for _ in range(threads)]
+        self._each = [0] * threads
+        self._threads = [threading.Thread(target=self._run, args=(number,)) for number in range(threads)]
 
-    def _run(self):
+    @property
+    def done(self):
+        return sum(self._each)
+
+    def _run(self, number):
         while not self._stop.is_set():
             try:
                 self._ask()
@@ -24,8 +28,7 @@ class Load:
                 with self._lock:
                     self._faults.append(fault)
                 return
-            with self._lock:
-                self.done += 1
+            self._each[number] += 1  # its own
 
     def _check(self):
         with self._lock:
@@ -40,6 +43,15 @@ class Load:
             self._check()
             return self.done >= goal
         wait_until(enough, f"{count} more answers")
+
+    def turn_over(self):
+        """Waits until all that are being asked now have been answered."""
+        goal = [done + 1 for done in self._each]
+
+        def all_are():
+            self._check()
+            return all(done >= wanted for done, wanted in zip(self._each, goal))
+        wait_until(all_are, "those that were running")
 
     def __enter__(self):
         for thread in self._threads:

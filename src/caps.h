@@ -22,7 +22,7 @@ enum {
 /* ---- util ---- */
 enum {
     JSON_DEPTH_MAX = 32, /* values in values: no JSON */
-    /* Objects and lists: no JSON. Of the two bytes "{}" json-c makes 800. */
+    /* objects and lists: no JSON. Of the two bytes "{}" json-c makes 800. */
     JSON_LISTS_MAX = 1024 * 1024,
     JSON_DISTINCT_LISTS_MAX = 16 * 1024, /* objects and lists, where members are compared: no JSON */
 };
@@ -41,7 +41,6 @@ enum {
     FETCH_HEADERS_MAX_BYTES = 256 * 1024,      /* of an answer, all in all: the fetch fails */
     FETCH_HEADER_MAX_BYTES = 1024 * 1024,      /* of a header that is sent: the fetch fails */
     FETCH_RETRY_AFTER_MAX_SECONDS = 24 * 3600, /* more is this much */
-    FETCH_TRUST_MAX_BYTES = 8 * 1024,          /* of a CA file's path, and its state: the fetch fails */
     FETCH_KEPT_CONNECTIONS_MAX = 16,           /* of one worker: the oldest is closed */
 
     OUTAGE_MS = 3000,          /* that a backend is not tried again */
@@ -69,10 +68,10 @@ enum {
     INVENTORY_KUBE_SHARED_MS = 5000,
     INVENTORY_KUBE_FAULT_MS = 1000, /* so long nobody tries again what has just failed */
 
-    KUBE_TOKEN_MAX_BYTES = 64 * 1024,  /* of the token's file: missing, saying so */
+    KUBE_TOKEN_MAX_BYTES = 64 * 1024,  /* of the token's file, one less being fine: missing */
     KUBE_STATUS_MAX_BYTES = 64 * 1024, /* of a refusal: its words are not read */
     KUBE_REASON_MAX_BYTES = 40,        /* of its reason: not told */
-    KUBE_ACCOUNT_MAX_BYTES = 200,      /* of the account that was refused: cut */
+    KUBE_ACCOUNT_MAX_BYTES = 200,      /* of the account that was refused: not told */
 
     KUBE_LIST_PAGE_ITEMS_MAX = 500,              /* asked for in a page: the next page */
     KUBE_LIST_PAGE_MAX_BYTES = 32 * 1024 * 1024, /* of a page: asked for again with fewer items */
@@ -117,17 +116,17 @@ enum {
 enum {
     LOKI_LIMIT = 5000,              /* entries of an answer, Loki's own default: asked again in parts */
     LOKI_WINDOW_MAX_HOURS = 7 * 24, /* of a window: another one; side by side they are faster */
-    LOKI_ANSWER_MAX_BYTES = 16 * 1024 * 1024,       /* asked again in parts */
-    LOKI_WINDOW_ROWS_MAX_BYTES = 256 * 1024 * 1024, /* that one answer counts in */
-    LOKI_FAILURES_MAX = 3,                          /* in a row: partial */
-    LOKI_REFUSED_MAX = 3,                           /* connections in a row: partial */
-    LOKI_PAUSE_MS = 100,           /* after a failure; doubled each time, with a part of chance */
-    LOKI_PAUSE_MAX_MS = 5000,      /* not more */
-    LOKI_LOOK_MS = 20,             /* between two looks at what others have read */
-    LOKI_STEP_MS = 5,              /* of adding up: then others have their turn */
-    LOKI_PATIENCE_MS = 15000,      /* for one answer: asked again with less */
-    LOKI_PATIENCE_SHARE = 3,       /* nor more than a third of the time that is left */
-    LOKI_LESSONS_MS = 3600 * 1000, /* that the server's own limits are remembered */
+    LOKI_ANSWER_MAX_BYTES = 16 * 1024 * 1024, /* asked again in parts */
+    LOKI_FAILURES_MAX = 3,                    /* in a row: partial */
+    LOKI_REFUSED_MAX = 3,                     /* connections in a row: partial */
+    LOKI_LARGE_MAX = 16,                      /* too large answers in a row, times LOKI_PARALLEL: partial */
+    LOKI_PAUSE_MS = 100,                      /* after a failure; doubled each time, with a part of chance */
+    LOKI_PAUSE_MAX_MS = 5000,                 /* not more */
+    LOKI_LOOK_MS = 20,                        /* between two looks at what others have read */
+    LOKI_STEP_MS = 5,                         /* of adding up: then others have their turn */
+    LOKI_PATIENCE_MS = 15000,                 /* for one answer: asked again with less */
+    LOKI_PATIENCE_SHARE = 3,                  /* nor more than a third of the time that is left */
+    LOKI_LESSONS_MS = 3600 * 1000,            /* that the server's own limits are remembered */
 
     LOKI_HINTS_SEGMENT_MAX_HOURS = 720, /* of hints in one question: another question */
     LOKI_INDEX_PATIENCE_MS = 5000,      /* for hints: read without them */
@@ -150,10 +149,6 @@ enum {
     /* of a line, its end not counted: partial where it might have counted */
     LINEBUF_LINE_MAX_BYTES = 64 * 1024,
 
-    LOGLINE_NAME_MAX_BYTES = 253,     /* of a service, as in DNS: the line does not count */
-    LOGLINE_NAMESPACE_MAX_BYTES = 63, /* of a namespace, as in DNS: the same */
-    LOGLINE_CLIENT_MAX_BYTES = 64,    /* of a client's address: no country */
-
     LOGSET_FILES_MAX = 4096,  /* that globs name: partial */
     LOGSET_ROUNDS_MAX = 8,    /* of looking, while files are renamed: partial */
     LOGSET_PROBLEMS_MAX = 64, /* files that cannot be opened, named: the rest is counted */
@@ -163,7 +158,6 @@ enum {
     LOGBLOCK_HOURS_MAX = 100 * 1000, /* of one file: not remembered */
 
     GEOIP_FILE_MAX_BYTES = 1024 * 1024 * 1024, /* countries are missing */
-    GEOIP_FAULT_MAX_BYTES = 160,               /* of the reason: cut */
     GEOIP_PAIRS_MAX = 16384, /* addresses remembered in one reading, a power of two: one goes */
 };
 
@@ -220,8 +214,7 @@ enum {
     LOBBY_SEND_SECONDS = 10,           /* for a peer to take bytes of its answer: closed */
     LOBBY_OUT_OF_DESCRIPTORS_MS = 100, /* before the next is accepted */
 
-    METRICS_MAX_BYTES = 512 * 1024, /* of /-/metrics, all series being some 60 KB: 500 */
-    ACCESS_LOG_ID_MAX_BYTES = 64,   /* of a request's id: one of our own in its place */
+    ACCESS_LOG_ID_MAX_BYTES = 64, /* of a request's id: one of our own in its place */
 
     SERVE_ANSWER_DEADLINES = 2,              /* OSCAR_METRICS_DEADLINE, until an answer is written: cut */
     SERVE_RETRY_AFTER_SECONDS = 5,           /* that a client is told to wait for after 503 */

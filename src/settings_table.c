@@ -25,6 +25,8 @@ const struct setting_row setting_rows[SETTING_COUNT] = {
                               "byte as the tokens have them"},
     [OIDC_GROUPS] = {"OIDC_GROUPS", "", TYPE_TEXT,
                      .help = "groups that get in, comma-separated; empty: nobody does"},
+    [OIDC_CA_FILE] = {"OIDC_CA_FILE", "", TYPE_TEXT,
+                      .help = "certificates (PEM) to trust instead of the system's"},
     [OSCAR_METRICS_SCOPE] = {"OSCAR_METRICS_SCOPE", "visible", TYPE_CHOICE, .choices = "visible owned",
                              .help = "what OIDC users see"},
     [OSCAR_METRICS_PSEUDONYMS] =

@@ -5,6 +5,7 @@
 #include "caps.h"
 #include "net/client.h"
 #include "net/fetch.h"
+#include "settings.h"
 #include "util/arena.h"
 #include "util/timestamp.h"
 
@@ -30,7 +31,8 @@ static void take_answer(void *context, const struct fetch_answer *answer)
 bool ask(const struct auth_context *context, const char *url, const char *token, int client,
          struct ask_answer *answer)
 {
-    const struct fetch_access access = {.token = token};
+    const struct fetch_access access = {.token = token,
+                                        .ca_file = settings_text(context->settings, OIDC_CA_FILE)};
     struct asked asked = {.arena = context->arena, .answer = answer};
     int64_t deadline = clock_ms() + ASK_MS;
 

@@ -189,6 +189,7 @@ static void add_backends(struct buf *out, const struct request *request)
     add_backend_health(out, views);
 }
 
+enum { BODY_SIZE = 512 * 1024 }; /* fits all series, some 60 KB */
 enum { MEMORIES = 2, MEMORY_OF_REQUESTS = 0 };
 
 static const struct exposition_label memories[MEMORIES][2] = {{{"memory", "requests"}},
@@ -252,7 +253,7 @@ enum stage handle_metrics(struct request *request)
     if (request->pool == NULL)
         return respond_text(request, 404, "not found");
     counters_look(request->server->counters, &counters);
-    buf_init(&body, METRICS_MAX_BYTES);
+    buf_init(&body, BODY_SIZE);
     add_process(&body, &counters);
     add_http(&body, &counters);
     add_reports(&body, &counters);

@@ -11,6 +11,8 @@
 #include "settings.h"
 #include "util/buf.h"
 
+enum { REASON_SIZE = 4096 }; /* fits every reason, each byte of it replaced */
+
 static struct json_object *json_instant(struct instant instant)
 {
     char text[TIMESTAMP_SIZE];
@@ -26,7 +28,7 @@ static struct json_object *json_words(const char *words)
     struct json_object *out;
     struct buf buf;
 
-    buf_init(&buf, 4096);
+    buf_init(&buf, REASON_SIZE);
     buf_add_utf8(&buf, text_of(words));
     out = json_object_new_string_len(buf.data ? buf.data : "", (int)buf.length);
     buf_free(&buf);

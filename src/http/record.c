@@ -5,7 +5,8 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { HEADER_SIZE = 8, VERSION = 1, TYPE_BEGIN = 1, TYPE_ABORT = 2, TYPE_PARAMS = 4, TYPE_STDIN = 5 };
+enum { HEADER_SIZE = 8, BEGIN_SIZE = 8, VERSION = 1 };
+enum { TYPE_BEGIN = 1, TYPE_PARAMS = 4, TYPE_STDIN = 5, TYPE_GET_VALUES = 9 };
 
 /* Reads name-value pairs (section 3.4) piece by piece: lengths of one byte, or of four with the high bit set.
  */
@@ -51,9 +52,15 @@ static void read_pairs(struct pairs *pairs, struct text bytes)
     }
 }
 
+/* No pair has been begun: a length that says more than there is would leave one. */
+static bool is_between(const struct pairs *pairs)
+{
+    return pairs->which == 0 && pairs->more == 0;
+}
+
 /* One record, cut off the front of the bytes; false when it is not whole. */
 struct record {
-    unsigned version, type, id;
+    unsigned version, type, id, padding;
     struct text content;
     bool whole; /* content and padding are there, not the header alone */
 };
@@ -70,6 +77,7 @@ static bool take_record(struct text *bytes, struct record *record)
     *record = (struct record){.version = header[0],
                               .type = header[1],
                               .id = (unsigned)header[2] << 8 | header[3],
+                              .padding = header[6],
                               .content = {bytes->data + HEADER_SIZE, content},
                               .whole = bytes->length >= length};
     *bytes = text_skip(*bytes, record->whole ? length : bytes->length);
@@ -87,28 +95,46 @@ static bool has_body_end(struct text bytes)
     return false;
 }
 
+/* Web servers send one request's beginning and then its parameters, and at most ask for values before.
+ * Whatever else libfcgi would wait for, or answer itself, with a worker in its hands. `id`: of the request;
+ * 0: not begun. */
+static bool may_come(const struct record *record, unsigned id)
+{
+    if (record->version != VERSION)
+        return false;
+    if (id != 0)
+        return record->id == id && record->type == TYPE_PARAMS;
+    if (record->id == 0)
+        return record->type == TYPE_GET_VALUES;
+    /* libfcgi would take padding behind it for the next record. */
+    return record->type == TYPE_BEGIN && record->content.length == BEGIN_SIZE && record->padding == 0;
+}
+
 enum record_verdict record_look(struct text bytes, struct record_seen *seen)
 {
     struct pairs pairs = {0};
     struct record record;
-    bool begun = false;
+    unsigned id = 0;
 
     while (take_record(&bytes, &record)) {
-        if (record.version != VERSION)
+        if (!may_come(&record, id))
             return RECORD_WRONG;
-        if (record.id != 0) {
-            begun |= record.type == TYPE_BEGIN;
-            if (!begun || record.type == TYPE_ABORT)
-                return RECORD_WRONG;
-            if (record.type == TYPE_PARAMS && record.content.length == 0) {
-                *seen = (struct record_seen){pairs.nul, has_body_end(bytes)};
-                return RECORD_READY;
-            }
-        }
         if (!record.whole)
             return RECORD_MORE;
-        if (record.id != 0 && record.type == TYPE_PARAMS)
-            read_pairs(&pairs, record.content);
+        id = record.id;
+        if (record.type == TYPE_BEGIN) {
+            pairs = (struct pairs){0}; /* those of a question are none of the request's */
+            continue;
+        }
+        read_pairs(&pairs, record.content);
+        if (record.type == TYPE_PARAMS && record.content.length > 0)
+            continue;
+        if (!is_between(&pairs))
+            return RECORD_WRONG;
+        if (record.type == TYPE_GET_VALUES)
+            continue;
+        *seen = (struct record_seen){pairs.nul, has_body_end(bytes)};
+        return RECORD_READY;
     }
     return RECORD_MORE;
 }

@@ -11,7 +11,7 @@
 enum record_verdict {
     RECORD_MORE,  /* not yet: wait for more */
     RECORD_READY, /* all parameters are there, up to the empty record that ends them */
-    RECORD_WRONG, /* no FastCGI, or an order that nobody sends: close */
+    RECORD_WRONG, /* no FastCGI, or what no web server sends: two requests at once, lengths that lie; close */
 };
 
 /* What is known of a request that is ready. */
@@ -20,7 +20,8 @@ struct record_seen {
     bool whole; /* its body has ended too: the peer has nothing more to send */
 };
 
-/* Whatever libfcgi would answer by itself (management records) does not make a request ready. */
+/* More bytes never take a verdict back, and what is ready can be read to the end of its parameters without
+ * waiting. Whatever libfcgi would answer by itself (management records) does not make a request ready. */
 enum record_verdict record_look(struct text bytes, struct record_seen *seen);
 
 #endif

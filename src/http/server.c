@@ -51,6 +51,7 @@ static void check_certificates(const struct server *server, const struct setting
     } files[] = {
         {PROMETHEUS_CA_FILE, "PROMETHEUS_CA_FILE"},
         {LOKI_CA_FILE, "LOKI_CA_FILE"},
+        {OIDC_CA_FILE, "OIDC_CA_FILE"},
         {OSCAR_METRICS_KUBE_CA_FILE, "OSCAR_METRICS_KUBE_CA_FILE"},
     };
 

@@ -17,6 +17,7 @@
 #include "util/memory.h"
 #include "util/timestamp.h"
 
+enum { TRUST_SIZE = 8 * 1024 };  /* fits a CA file's path, and its state */
 enum { BACKEND_SIZE = 1024 };    /* fits every name that DNS knows */
 enum { CA_CACHE_SECONDS = 600 }; /* where nothing is shared: a CA file that was replaced is seen after that */
 
@@ -269,7 +270,7 @@ static void name_trust(struct fetch *fetch)
     struct buf name;
 
     trust_state(fetch->shared->trust, fetch->ca_file, state);
-    buf_init(&name, FETCH_TRUST_MAX_BYTES);
+    buf_init(&name, TRUST_SIZE);
     buf_format(&name, "%s#%s", fetch->ca_file ? fetch->ca_file : "", state);
     if (name.full)
         set_outcome(fetch, FETCH_INVALID, "the CA file's name is too long");

@@ -25,6 +25,7 @@
 #include "util/memory.h"
 
 enum {
+    FAULT_SIZE = 160,
     COPY_PIECE = 256 * 1024,
 };
 
@@ -32,7 +33,7 @@ struct geoip {
     atomic_int holders;
     atomic_bool damaged;
     uint64_t generation;
-    char fault[GEOIP_FAULT_MAX_BYTES]; /* empty: the database is open */
+    char fault[FAULT_SIZE]; /* empty: the database is open */
     MMDB_s database;
     bool settled;     /* another try is worth nothing before the file changes */
     struct stat seen; /* what the file was, when settled */
@@ -54,7 +55,7 @@ static void set_fault(struct geoip *geoip, const char *why)
 
 static void set_errno_fault(struct geoip *geoip, int error)
 {
-    char why[GEOIP_FAULT_MAX_BYTES];
+    char why[FAULT_SIZE];
 
     set_fault(geoip, strerror_r(error, why, sizeof(why)));
 }

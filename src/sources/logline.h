@@ -5,7 +5,6 @@
 
 #include <stdbool.h>
 
-#include "caps.h"
 #include "model/usage.h"
 #include "util/text.h"
 #include "util/timestamp.h"
@@ -39,6 +38,9 @@ enum logline_result {
 };
 enum { LOGLINE_RESULTS = LOGLINE_TIME + 1 };
 
+/* Fit what DNS allows, and every address. */
+enum { LOGLINE_NAME_SIZE = 253, LOGLINE_NAMESPACE_SIZE = 63, LOGLINE_CLIENT_SIZE = 64 };
+
 struct logline_event {
     bool timed; /* `time` is known: set for every line, also for one that does not count */
     struct instant time;
@@ -49,7 +51,7 @@ struct logline_event {
     struct text user;      /* empty: nobody */
     struct text client;    /* the client's address as logged; not checked */
     /* What JSON spells with escapes. */
-    char name[LOGLINE_NAME_MAX_BYTES], place[LOGLINE_NAMESPACE_MAX_BYTES], address[LOGLINE_CLIENT_MAX_BYTES];
+    char name[LOGLINE_NAME_SIZE], place[LOGLINE_NAMESPACE_SIZE], address[LOGLINE_CLIENT_SIZE];
 };
 
 /* `line` without its line end. `written` is when the entry was written, if something outside the line knows

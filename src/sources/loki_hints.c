@@ -158,16 +158,19 @@ static void take_stats(void *data, const struct fetch_answer *answer)
         settle_segment(segment);
 }
 
+/* An index that does not answer takes no more than half of the time that a window may. */
 static void ask_index(struct loki *loki, const char *url, int64_t from, int64_t to, bool steps,
                       fetch_done *done, void *data)
 {
+    int64_t half = loki->patience_ms / 2;
+    int64_t patience = half < LOKI_INDEX_PATIENCE_MS ? half : LOKI_INDEX_PATIENCE_MS;
     struct buf form;
 
     buf_init(&form, FORM_SIZE);
     form_add(&form, "query", text_of(loki->selector));
     if (steps)
         form_add(&form, "step", TEXT_LITERAL("3600"));
-    loki_ask(loki, url, &form, from, to, LOKI_INDEX_PATIENCE_MS, done, data);
+    loki_ask(loki, url, &form, from, to, patience, done, data);
     buf_free(&form);
 }
 

@@ -82,6 +82,8 @@ struct loki {
     unsigned troubles;   /* in a row: the server is there, but cannot */
     unsigned failures;   /* in a row: it is not, or what comes is no answer */
     unsigned refused;    /* seconds that were too much */
+    size_t large;        /* in a row: answers that are too large for us */
+    bool heard;          /* at least one that could be read */
     const char *trouble; /* the last one of both */
     int64_t pause_until; /* clock_ms() */
 

@@ -170,6 +170,14 @@ static void grow(struct loki_plan *plan, int64_t length, size_t entries)
         plan->growth = at_least((int64_t)(target(plan) / plan->peak), 1);
 }
 
+/* They say so much more than comes that windows by them would never get anywhere. */
+static void forget_hints(struct loki_plan *plan)
+{
+    for (size_t i = 0; i < plan->hours; i++)
+        plan->hints[i] = -1;
+    plan->scale = 1;
+}
+
 /* One window does not turn everything over: what it has may be of its place alone. */
 static void follow(struct loki_plan *plan, double hinted, size_t entries)
 {
@@ -177,7 +185,11 @@ static void follow(struct loki_plan *plan, double hinted, size_t entries)
 
     if (scale > plan->scale * SCALE_LEAP)
         scale = plan->scale * SCALE_LEAP;
-    set_scale(plan, plan->scale + WEIGHT * (scale - plan->scale));
+    scale = plan->scale + WEIGHT * (scale - plan->scale);
+    if (scale < SCALE_MIN)
+        forget_hints(plan);
+    else
+        set_scale(plan, scale);
 }
 
 void loki_plan_learn(struct loki_plan *plan, struct loki_stretch *stretch, int64_t from, int64_t to,

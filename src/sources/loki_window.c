@@ -12,7 +12,11 @@
 #include "util/buf.h"
 #include "util/hash.h"
 
+enum { ROWS_SIZE = 256 * 1024 * 1024 };      /* fits what the largest answer can hold */
 enum { FORM_SIZE = 4 * TEMPLATE_MAX_BYTES }; /* fits the longest query, each byte escaped */
+/* How much shorter a window is than one whose answer was too large: of years it becomes a nanosecond before
+ * LOKI_LARGE_MAX. */
+enum { LARGE_CUT = 16 };
 
 struct loki_window {
     struct loki *loki;
@@ -135,7 +139,7 @@ static bool count_entry(void *context, const struct loki_entry *entry)
 static void count_window(const struct loki_window *window, struct text body, bool spoiled)
 {
     struct loki *loki = window->loki;
-    struct count count = {.loki = loki, .rows = usage_new(LOKI_WINDOW_ROWS_MAX_BYTES)};
+    struct count count = {.loki = loki, .rows = usage_new(ROWS_SIZE)};
 
     if (body.length > 0 && !loki_answer_each(body, count_entry, &count)) {
         status_note(loki->status, STATUS_PARTIAL, "an answer of Loki is too large to be counted");
@@ -225,11 +229,19 @@ static void take_what_came(struct loki_window *window, struct text body)
     count_window(window, body, true);
 }
 
+/* Or less than half, when its last entry, as far as it is known, is before that. */
+static void halve(struct loki_window *window, int64_t latest)
+{
+    struct loki_stretch rest =
+        loki_plan_overflow(&window->loki->plan, &window->reading->stretch, window->from, window->to, latest);
+
+    push_stretch(window->loki, &rest);
+}
+
 static void take_overflow(struct loki_window *window, struct text body)
 {
     struct loki *loki = window->loki;
     int64_t latest = window->from;
-    struct loki_stretch rest;
 
     if (window->to - window->from == 1) {
         /* What it taught may have changed. */
@@ -246,8 +258,7 @@ static void take_overflow(struct loki_window *window, struct text body)
     }
     if (body.length == 0 || !loki_answer_each(body, see_latest, &latest))
         latest = window->to;
-    rest = loki_plan_overflow(&loki->plan, &window->reading->stretch, window->from, window->to, latest);
-    push_stretch(loki, &rest);
+    halve(window, latest);
 }
 
 /* Where a second is too much, it is not for its length: that would only be asked for more and more often. */
@@ -306,6 +317,27 @@ static void take_refusal(struct loki_window *window, const struct fetch_answer *
     ask_again(window);
 }
 
+/* Too much for us, however many entries that are. Where nothing else comes, it is the server, and not the
+ * time.
+ */
+static void take_what_is_too_large(struct loki_window *window, const char *why)
+{
+    struct loki *loki = window->loki;
+    int64_t length = window->to - window->from;
+
+    loki->trouble = arena_format(loki->context->arena, "%s", why);
+    if (++loki->large >= LOKI_LARGE_MAX * loki->parallel) {
+        loki_give_up(loki, "Loki: %s, for however short a time", why);
+        ask_again(window);
+    } else if (length > 1) {
+        halve(window, window->from + length / LARGE_CUT);
+    } else if (loki->heard) {
+        take_what_came(window, TEXT_LITERAL(""));
+    } else {
+        ask_again(window);
+    }
+}
+
 /* ---- an answer ---- */
 
 static void take_entries(struct loki_window *window, struct text body)
@@ -319,6 +351,8 @@ static void take_entries(struct loki_window *window, struct text body)
         return;
     }
     loki->troubles = loki->failures = 0;
+    loki->large = 0;
+    loki->heard = true;
     loki->trouble = NULL;
     if (answer.warning_count > 0)
         status_note(loki->status, STATUS_PARTIAL, "Loki warns: %s",
@@ -353,7 +387,7 @@ static void take_outcome(struct loki_window *window, const struct fetch_answer *
         take_failure(window, arena_format(loki->context->arena, "%s", answer->why));
         return;
     case FETCH_TOO_LARGE:
-        take_overflow(window, TEXT_LITERAL(""));
+        take_what_is_too_large(window, answer->why);
         return;
     case FETCH_TLS:
     case FETCH_INVALID:

@@ -232,7 +232,7 @@ static void stop(struct job *job, enum job_stop why)
         if (logs->phase == PODLOGS_LISTING)
             status_note_open(logs->status, STATUS_MISSING, "deadline passed while pods were listed");
         else
-            status_note_open(logs->status, STATUS_PARTIAL,
+            status_note_open(logs->status, logs->read > 0 ? STATUS_PARTIAL : STATUS_MISSING,
                              "deadline passed while pods' logs were read: %" PRIu64 " of %" PRIu64
                              " were read to their end",
                              logs->read, logs->read + logs->failed + podlogs_left(logs));

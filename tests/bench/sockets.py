@@ -1,5 +1,6 @@
 """Peers that are silent, reports that wait for a silent backend, and the end."""
 import contextlib
+import resource
 import signal
 import statistics
 
@@ -9,7 +10,7 @@ from program import refused, running
 from harness import fcgi  # noqa: E402 (program.py knows where)
 from harness.fake_prometheus import FakePrometheus, Hold  # noqa: E402
 
-IDLE, HALF, REPORTS, ASKED = 200, 16, 48, 20
+IDLE, HALF, REPORTS, ASKED = 1000, 1000, 48, 20
 WORKERS, SLOTS = 16, 12
 DELAY, END = 0.100, 0.100
 
@@ -58,13 +59,15 @@ def end_seconds():
 
 
 def figures(_month):
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))  # for so many peers
     with running() as program:
         whole = fcgi.request(program.params("/system/metrics/breakdown"))
         idle, half, alone = by_turns(lambda: request_seconds(program, IDLE),
                                      lambda: request_seconds(program, HALF, whole[:len(whole) // 2]),
                                      lambda: request_seconds(program, 0))
-    yield delay_row(f"a request beside {IDLE} silent connections", idle, alone)
-    yield delay_row(f"a request beside {HALF} half requests", half, alone)
+    yield delay_row(f"a request beside {IDLE:,} silent connections", idle, alone)
+    yield delay_row(f"a request beside {HALF:,} half requests", half, alone)
     with contextlib.closing(FakePrometheus()) as prometheus, \
             running(OSCAR_METRICS_WORKERS=WORKERS, PROMETHEUS_URL=prometheus.url) as program:
         beside, alone = by_turns(lambda: health_seconds(program, prometheus, REPORTS),

@@ -56,8 +56,9 @@ def test_the_page_describes_every_field():
 
 @pytest.fixture
 def app(start, fake):
+    """With one worker, so that what one request leaves behind is there for the next."""
     fake.answers(vector("1"))
-    return start({"PROMETHEUS_URL": fake.url})
+    return start({"PROMETHEUS_URL": fake.url, "OSCAR_METRICS_WORKERS": 1})
 
 
 KINDS = {

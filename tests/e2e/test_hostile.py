@@ -230,7 +230,7 @@ RANDOM_PARAMETERS = ["REQUEST_METHOD", "SCRIPT_NAME", "QUERY_STRING", "HTTP_AUTH
 
 
 @pytest.mark.parametrize("name", RANDOM_PARAMETERS)
-@pytest.mark.parametrize("value", [b"", b"\xff" * 100, b"\0", b"%" * 1000, b"A" * 200_000, bytes(range(256))],
+@pytest.mark.parametrize("value", [b"", b"\xff" * 100, b"\0", b"%" * 1000, b"A" * 60_000, bytes(range(256))],
                          ids=["empty", "no UTF-8", "NUL", "percent", "long", "all bytes"])
 def test_parameters_of_any_bytes(app, name, value):
     answer = fcgi.ask(app.address, {**app.params("/system/metrics", DAY), name: value})

@@ -1,6 +1,9 @@
 """Limits that only the whole program meets: backends that never answer, clients that go away or hardly read, heads of
 requests that nobody sends. All other limits are met in the unit tests (docs/limits.md has the table)."""
 import contextlib
+import pathlib
+import resource
+import signal
 import socket
 import time
 
@@ -82,9 +85,10 @@ def silent_kubernetes(start, logs, folder, stack, **_):
     return Scene(app, hold, summary(app))
 
 
-def silent_pods(start, logs, folder, stack, **_):
+def silent_pods(start, logs, folder, stack, pods=1, **_):
     kube, hold = kube_of(stack, folder), Hold()
-    kube.put_pod("oscar-1", {"oscar": Container([("2026-01-01T10:00:00.5Z", "nothing of note")])})
+    for n in range(pods):
+        kube.put_pod(f"oscar-{n}", {"oscar": Container([("2026-01-01T10:00:00.5Z", "nothing of note")])})
 
     def answer(asked, reply):
         if not asked.path.split("?")[0].endswith("/log"):
@@ -214,3 +218,171 @@ def test_the_head_of_a_request_is_bounded(start):
         with contextlib.suppress(ConnectionResetError):
             assert connection.socket.recv(1) == b"", "no answer"
     expect.plain(app.get("/-/healthy"), 200, "healthy")
+
+
+# Connections.
+
+GUESTS, BACKLOG = 1024, 1024
+PATIENCE_S, LINGER_S, SEND_S = 10, 2, 10
+
+
+def is_closed(peer):
+    try:
+        return peer.recv(1, socket.MSG_DONTWAIT) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionResetError:
+        return True
+
+
+def connect(app):
+    peer = socket.socket(socket.AF_UNIX)
+    peer.connect(app.address)
+    return peer
+
+
+def test_the_oldest_of_too_many_silent_connections_is_closed(start, stack):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert hard >= 2 * GUESTS, "this test opens that many connections"
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+    app = start({"OSCAR_METRICS_WORKERS": 2})
+    began = time.monotonic()
+    peers = [stack.enter_context(connect(app)) for _ in range(GUESTS)]
+    assert app.get("/-/healthy").status == 200, "all are in the lobby"
+    if time.monotonic() - began < PATIENCE_S / 2:
+        assert not is_closed(peers[0])
+    peers.append(stack.enter_context(connect(app)))
+    wait_until(lambda: is_closed(peers[0]), "the oldest to be closed")
+    if time.monotonic() - began < PATIENCE_S / 2:
+        assert not any(is_closed(peer) for peer in peers[1:])
+
+
+def test_silent_peers_are_closed_in_time(start, stack):
+    """One that says nothing, one that stays after its answer over TCP, and one that reads nothing of a large one."""
+    app = start({"OSCAR_METRICS_WORKERS": 3}, how="listen", address=("127.0.0.1", free_port()))
+    began = time.monotonic()
+    silent = stack.enter_context(socket.create_connection(app.address))
+    stays = stack.enter_context(socket.create_connection(app.address))
+    stays.sendall(fcgi.request(app.params("/-/healthy")))
+    wait_until(lambda: is_ended(stays), "the answer")
+    answered = time.monotonic()
+    wait_until(lambda: is_reset(stays), "the end of lingering")
+    assert LINGER_S - 0.5 < time.monotonic() - answered < PATIENCE_S - 1 or time.monotonic() - began > PATIENCE_S
+    wait_until(lambda: is_closed(silent), "the end of patience")
+    assert time.monotonic() - began > PATIENCE_S - 0.5
+
+
+def free_port():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
+
+
+def is_ended(peer):
+    """The answer was read to its end."""
+    try:
+        while peer.recv(65536, socket.MSG_DONTWAIT):
+            pass
+        return True
+    except BlockingIOError:
+        return False
+
+
+def is_reset(peer):
+    """Nobody takes what is sent any more."""
+    try:
+        peer.send(b"x")
+        return False
+    except (BrokenPipeError, ConnectionResetError):
+        return True
+
+
+def test_a_peer_that_reads_nothing_is_closed_in_time(start, folder):
+    lines = "".join(f"[GIN-EXECUTIONS-LOGGER] 2026-01-01T10:00:00Z | 200 | 1ms | ::1 | POST /run/s | {'u' * 90}{n}\n"
+                    for n in range(20000))
+    (folder / "x.log").write_text(lines)
+    app = start({"OSCAR_METRICS_WORKERS": 2, "OSCAR_METRICS_LOG_FILES": folder / "x.log"})
+    began = time.monotonic()
+    with app.begin("/system/metrics/breakdown", DAY + "&group_by=user"):
+        wait_until(lambda: "path=/system/metrics/breakdown" in app.stderr(), "the answer to be given up")
+    assert time.monotonic() - began > SEND_S - 0.5
+
+
+def test_connections_that_nobody_accepts_are_bounded(start, folder, stack):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+    app = start({}, how="listen", address=str(folder / "own.sock"))
+    app.process.send_signal(signal.SIGSTOP)
+    stack.callback(app.process.send_signal, signal.SIGCONT)
+    wait_until(lambda: "T" in (pathlib.Path("/proc") / str(app.process.pid) / "stat").read_text().rsplit(")")[1],
+               "the program to stand still")
+    count = 0
+    with contextlib.suppress(BlockingIOError):
+        while count <= 2 * BACKLOG:
+            peer = stack.enter_context(socket.socket(socket.AF_UNIX))
+            peer.setblocking(False)
+            peer.connect(app.address)
+            count += 1
+    limit = min(BACKLOG, int(pathlib.Path("/proc/sys/net/core/somaxconn").read_text()))
+    assert limit <= count <= limit + 1
+
+
+def test_without_a_descriptor_it_waits_and_goes_on(start, stack):
+    """A program that may have few descriptors, and more connections than that."""
+    app = start({"OSCAR_METRICS_WORKERS": 2})
+    taken = len(list((pathlib.Path("/proc") / str(app.process.pid) / "fd").iterdir()))
+    resource.prlimit(app.process.pid, resource.RLIMIT_NOFILE, (taken + 4, taken + 4))
+    peers = [stack.enter_context(connect(app)) for _ in range(12)]
+    wait_until(lambda: "no descriptor for a new connection" in app.stderr(), "the log to say so")
+    began, before = time.monotonic(), app.stderr().count("no descriptor")
+    wait_until(lambda: app.stderr().count("no descriptor") > before + 2, "it to be tried again")
+    assert time.monotonic() - began > 0.15, "it does not spin"
+    for peer in peers:
+        peer.close()
+    assert app.get("/-/healthy").status == 200
+
+
+# How many at once, and how long.
+
+def test_eight_logs_of_pods_are_read_at_once(start, logs, folder, stack):
+    scene = silent_pods(start, logs, folder, stack, pods=9)
+    with scene.begin() as connection:
+        scene.hold.wait_held(8)
+        assert not scene.hold.held.acquire(timeout=0.2), "the ninth waits"
+        scene.hold.release()
+        assert connection.answer().status == 200
+
+
+def test_eight_queries_of_a_kind_run_at_once(start, fake, folder):
+    """Where a template asks for one service only, there are as many queries as services: of CPU and of GPU hours."""
+    (folder / "services").mkdir()
+    for n in range(9):
+        (folder / "services" / f"s{n}.yaml").write_text(f"name: s{n}\nvisibility: public\n")
+    hold = Hold(Reply(vector("1")))
+    fake.answers(hold)
+    server = HostileOidc()
+    issuer = server.issuer("/x", EcKey())
+    template = 'sum(increase(x{namespace="{{namespace}}",service="{{service}}"}[{{range}}]))'
+    app = start({"OSCAR_METRICS_SERVICES_DIR": folder / "services", "PROMETHEUS_URL": fake.url, "OIDC_ENABLE": "true",
+                 "OIDC_ISSUERS": issuer.url, "OIDC_GROUPS": GROUP, "PROMETHEUS_CPU_QUERY": template,
+                 "PROMETHEUS_GPU_QUERY": template})
+    with app.begin("/system/metrics", DAY, auth="Bearer " + issuer.token("alice@example.org")) as connection:
+        hold.wait_held(16)
+        assert not hold.held.acquire(timeout=0.2), "the ninth of each kind waits"
+        hold.release()
+        assert connection.answer().status == 200
+    server.close()
+    assert len(fake.asked) == 18
+
+
+def test_hints_are_not_waited_for_long(start_loki, loki, data):
+    """An index that does not answer costs five seconds, and nothing else."""
+    hold = Hold()
+    loki.answers(lambda asked, reply: reply if asked.what == "query_range" else hold)
+    app = start_loki()
+    began = time.monotonic()
+    answer = app.breakdown("group_by=user&start=2026-01-01T00:00:00Z&end=2026-01-02T00:00:00Z")
+    assert answer.status == 200 and 5 <= time.monotonic() - began
+    hold.wait_held()

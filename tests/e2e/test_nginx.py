@@ -2,10 +2,11 @@
 import http.client
 import os
 import socket
+import threading
 
 import pytest
 
-from harness import expect, logdata
+from harness import expect, fcgi, logdata
 from harness.client import basic
 from harness.fake_prometheus import Hold
 from harness.nginx import Nginx
@@ -237,3 +238,40 @@ def test_a_program_that_is_away_is_one_line_of_text(folder):
         assert answer.body.count(b"\n") <= 1 and b"<" not in answer.body
     finally:
         server.stop()
+
+
+def test_a_program_that_comes_back_is_asked_at_once(start, folder):
+    """However often it was away: nginx does not leave it out for a while."""
+    server = Nginx(folder / "nginx", folder / "app.sock")
+    try:
+        assert [server.get("/system/metrics").status for _ in range(5)] == [502] * 5
+        start(how="listen", address=str(folder / "app.sock"))
+        assert server.get("/system/metrics").status == 401
+    finally:
+        server.stop()
+
+
+def test_an_answer_whose_program_dies_is_known_by_its_length(folder):
+    """What has gone out cannot be asked for again, and nginx takes the end of the connection for the end of the answer. So
+    nothing may take the length away, compression neither."""
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(folder / "app.sock"))
+        listening.listen()
+        server = Nginx(folder / "nginx", folder / "app.sock", http="gzip on; gzip_types *; gzip_min_length 1;")
+        begun = fcgi.record(fcgi.STDOUT, 1, b"Content-Type: text/csv\r\nContent-Length: 100\r\n\r\n0123456789")
+
+        def die():
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(begun)
+
+        dying = threading.Thread(target=die)
+        dying.start()
+        try:
+            with pytest.raises(http.client.IncompleteRead) as cut:
+                server.get("/system/metrics", headers={"Accept-Encoding": "gzip", "Connection": "close"})
+            assert cut.value.partial == b"0123456789"
+        finally:
+            dying.join()
+            server.stop()

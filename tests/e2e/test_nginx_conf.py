@@ -212,6 +212,11 @@ def test_slow_program_is_one_line_of_504(ingress, folder):
         silent.bind(str(folder / "app"))
         silent.listen()
         assert_line(ingress(IMPATIENT).ask("/system/metrics"), 504, "metrics took too long\n")
+        # It was asked once: another time would take as long again.
+        silent.setblocking(False)
+        silent.accept()[0].close()
+        with pytest.raises(BlockingIOError):
+            silent.accept()
 
 
 def test_errors_of_nginx_are_not_pages_that_can_be_asked_for(ingress):

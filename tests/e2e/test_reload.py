@@ -313,7 +313,7 @@ def test_a_new_authority_under_load(start_loki, behind, authorities):
         loki.close()
 
 
-@pytest.mark.parametrize("name", ["PROMETHEUS_CA_FILE", "LOKI_CA_FILE", "OSCAR_METRICS_KUBE_CA_FILE"])
+@pytest.mark.parametrize("name", ["PROMETHEUS_CA_FILE", "LOKI_CA_FILE", "OIDC_CA_FILE", "OSCAR_METRICS_KUBE_CA_FILE"])
 def test_certificates_that_cannot_be_read_are_named(start, folder, authorities, name):
     _, _, file = authorities
     app = start({name: file})

@@ -14,6 +14,7 @@ DEFAULTS = {
     "OIDC_ENABLE": "false",
     "OIDC_ISSUERS": "",
     "OIDC_GROUPS": "",
+    "OIDC_CA_FILE": "",
     "PROMETHEUS_URL": "http://prometheus-server.monitoring.svc.cluster.local",
     "PROMETHEUS_CPU_QUERY": 'sum(increase(container_cpu_usage_seconds_total{namespace=~"{{namespace}}",'
                             'service=~"{{service}}"}[{{range}}])) / 3600',

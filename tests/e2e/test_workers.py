@@ -126,7 +126,7 @@ def test_a_socket_in_use_is_refused(start, folder):
     assert app.summary(DAY).status == 200, "the first one is not disturbed"
 
 
-@pytest.mark.parametrize("address", ["/nowhere/at/all.sock", "/" + "x" * 200])
+@pytest.mark.parametrize("address", ["/nowhere/at/all.sock", "/" + "x" * 200, "x" * 256 + ":80"])
 def test_a_socket_that_cannot_be_opened_stops_the_start(address):
     done = harness.run(settings={"OSCAR_METRICS_LISTEN": address})
     assert done.returncode == 1

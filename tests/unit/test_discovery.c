@@ -218,6 +218,20 @@ static void algorithms_and_kinds(void **state)
     arena_free(arena);
 }
 
+static void urls_have_a_length(void **state)
+{
+    struct arena *arena = arena_new();
+    char *issuer = arena_alloc(arena, DISCOVERY_URL_MAX_BYTES + 2, 1);
+
+    (void)state;
+    memset(issuer, 'a', DISCOVERY_URL_MAX_BYTES);
+    memcpy(issuer, "https://a/", strlen("https://a/"));
+    assert_non_null(discovery_url(arena, text_of(issuer)));
+    issuer[DISCOVERY_URL_MAX_BYTES] = 'a';
+    assert_null(discovery_url(arena, text_of(issuer)));
+    arena_free(arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -226,6 +240,7 @@ int main(void)
         cmocka_unit_test(addresses),
         cmocka_unit_test(documents),
         cmocka_unit_test(algorithms_and_kinds),
+        cmocka_unit_test(urls_have_a_length),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

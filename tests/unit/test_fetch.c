@@ -2,6 +2,7 @@
 #include "unit.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 #include "http_server.h"
+#include "net/client.h"
 #include "net/fetch.h"
 #include "net/form.h"
 #include "net/traffic.h"
@@ -674,6 +676,121 @@ static void waiting_ends_by_the_watched_descriptor_and_by_a_wake(void **state)
     http_server_stop(server);
 }
 
+static void a_pause_that_a_server_asks_for_has_an_end(void **state)
+{
+    static const struct http_reply reply = {
+        .bytes = "HTTP/1.1 503 Oh\r\nRetry-After: 86401\r\nContent-Length: 0\r\n\r\n"};
+    struct http_server *server = http_server_start(&reply, 1, 0);
+    struct fetch_request request = request_of(http_server_url(server));
+
+    (void)state;
+    assert_int_equal(fetch_once(&request).retry_after_ms, (int64_t)FETCH_RETRY_AFTER_MAX_SECONDS * 1000);
+    http_server_stop(server);
+}
+
+static void a_header_that_is_sent_has_a_length(void **state)
+{
+    static char token[FETCH_HEADER_MAX_BYTES];
+    const struct fetch_access access = {.token = token};
+    struct fetch_request request = request_of("http://127.0.0.1:1/");
+    struct result result;
+
+    (void)state;
+    request.access = &access;
+    memset(token, 't', sizeof(token) - 1 - strlen("Authorization: Bearer "));
+    result = fetch_once(&request);
+    assert_int_equal(result.outcome, FETCH_REFUSED);
+    memset(token, 't', sizeof(token) - 1);
+    result = fetch_once(&request);
+    assert_int_equal(result.outcome, FETCH_INVALID);
+    assert_string_equal(result.why, "a header cannot be made");
+}
+
+/* A queue that is full lets nobody connect, and says nothing. */
+static void who_does_not_let_anybody_connect_is_soon_given_up(void **state)
+{
+    struct sockaddr_in address;
+    int fd = bind_port(&address), waiting[2];
+    struct fetch_request request;
+    struct result result;
+    int64_t start;
+    char url[64];
+
+    (void)state;
+    assert_int_equal(listen(fd, 0), 0);
+    for (size_t i = 0; i < COUNT_OF(waiting); i++) {
+        waiting[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        if (connect(waiting[i], (struct sockaddr *)&address, sizeof(address)) != 0)
+            assert_int_equal(errno, EINPROGRESS);
+    }
+    snprintf(url, sizeof(url), "http://127.0.0.1:%u/x", (unsigned)ntohs(address.sin_port));
+    request = request_of(url);
+    start = clock_ms();
+    result = fetch_once(&request);
+    assert_int_equal(result.outcome, FETCH_REFUSED);
+    assert_in_range(clock_ms() - start, FETCH_CONNECT_MS, PLENTY_MS / 2);
+    for (size_t i = 0; i < COUNT_OF(waiting); i++)
+        close(waiting[i]);
+    close(fd);
+}
+
+/* One more server is asked than connections are kept: one is closed (of those that were idle the longest). */
+static void connections_that_are_kept_are_bounded(void **state)
+{
+    struct fetcher *fetcher = fetcher_new(NULL);
+    int listening[FETCH_KEPT_CONNECTIONS_MAX + 1], connections[COUNT_OF(listening)];
+    char bytes[1024], url[64];
+    size_t closed = 0;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(listening); i++) {
+        struct sockaddr_in address;
+        struct result result = {0};
+        struct fetch_request request;
+
+        listening[i] = bind_port(&address);
+        assert_int_equal(listen(listening[i], 1), 0);
+        snprintf(url, sizeof(url), "http://127.0.0.1:%u/x", (unsigned)ntohs(address.sin_port));
+        request = request_of(url);
+        fetch_start(fetcher, &request, keep_result, &result);
+        connections[i] = -1;
+        while (result.calls == 0) {
+            fetcher_wait(fetcher, -1, 10);
+            if (connections[i] < 0)
+                connections[i] = accept4(listening[i], NULL, NULL, SOCK_NONBLOCK);
+            if (connections[i] >= 0 && recv(connections[i], bytes, sizeof(bytes), 0) > 0)
+                assert_int_equal(write(connections[i], OK_REPLY, strlen(OK_REPLY)), strlen(OK_REPLY));
+        }
+        assert_int_equal(result.status, 200);
+    }
+    for (size_t i = 0; i < COUNT_OF(listening); i++)
+        closed += recv(connections[i], bytes, sizeof(bytes), 0) == 0;
+    assert_int_equal(closed, 1);
+    fetcher_free(fetcher);
+    for (size_t i = 0; i < COUNT_OF(listening); i++) {
+        close(connections[i]);
+        close(listening[i]);
+    }
+}
+
+/* Bytes that nobody reads would end each wait at once: the client is looked at now and then instead. */
+static void a_client_that_sends_more_is_looked_at_now_and_then(void **state)
+{
+    struct fetcher *fetcher = fetcher_new(NULL);
+    int64_t start = clock_ms();
+    int ends[2];
+
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    assert_int_equal(write(ends[1], "x", 1), 1);
+    assert_true(client_wait(fetcher, ends[0], PLENTY_MS));
+    assert_in_range(clock_ms() - start, CLIENT_LOOK_MS - 20, PLENTY_MS / 2);
+    close(ends[1]);
+    assert_false(client_wait(fetcher, ends[0], PLENTY_MS));
+    close(ends[0]);
+    fetcher_free(fetcher);
+}
+
 /* What one client's request asked is counted for it, and for all. */
 static void requests_are_tallied(void **state)
 {
@@ -766,6 +883,11 @@ int main(void)
         cmocka_unit_test(a_renewal_has_backends_tried_at_once),
         cmocka_unit_test(an_answer_that_comes_after_all_ends_that),
         cmocka_unit_test(waiting_ends_by_the_watched_descriptor_and_by_a_wake),
+        cmocka_unit_test(a_pause_that_a_server_asks_for_has_an_end),
+        cmocka_unit_test(a_header_that_is_sent_has_a_length),
+        cmocka_unit_test(who_does_not_let_anybody_connect_is_soon_given_up),
+        cmocka_unit_test(connections_that_are_kept_are_bounded),
+        cmocka_unit_test(a_client_that_sends_more_is_looked_at_now_and_then),
     };
 
     return cmocka_run_group_tests(tests, init_library, cleanup_library);

@@ -459,6 +459,71 @@ static void stopped_before_the_end_nothing_is_known(void **state)
     tear_down(&f);
 }
 
+/* Zeros are no YAML, and quickly seen to be none: what is read counts. */
+static void definitions_are_bounded_all_in_all(void **state)
+{
+    enum { FILES = INVENTORY_FOLDER_MAX_BYTES / DEFINITION_MAX_BYTES };
+    struct fixture f;
+    char name[32];
+
+    (void)state;
+    set_up(&f, NULL);
+    for (int i = 0; i < FILES; i++) {
+        snprintf(name, sizeof(name), "f%d.yaml", i);
+        put(&f, name, "");
+        assert_int_equal(truncate(arena_format(f.arena, "%s/%s", f.folder, name), DEFINITION_MAX_BYTES), 0);
+    }
+    assert_non_null(strstr(read_inventory(&f), "a NUL in it"));
+    assert_true(f.inventory.whole);
+    put(&f, "zzz.yaml", "name: one-more\n");
+    f.inventory = (struct inventory){0};
+    assert_int_equal(strncmp(read_inventory(&f), "missing: half: ", strlen("missing: half: ")), 0);
+    assert_int_equal(f.inventory.status.note_count, FILES + 1);
+    tear_down(&f);
+}
+
+static void a_long_name_is_cut_in_a_note(void **state)
+{
+    char name[256] = "", expected[512];
+    struct fixture f;
+
+    (void)state;
+    set_up(&f, NULL);
+    memset(name, 'n', INVENTORY_SHOWN_MAX_BYTES - 5);
+    memcpy(name + INVENTORY_SHOWN_MAX_BYTES - 5, ".yaml", 5);
+    put(&f, name, "");
+    snprintf(expected, sizeof(expected), ": oscar-svc/%s: no document", name);
+    assert_non_null(strstr(read_inventory(&f), expected));
+    f.inventory = (struct inventory){0};
+    unlink(arena_format(f.arena, "%s/%s", f.folder, name));
+    memset(name, 'n', INVENTORY_SHOWN_MAX_BYTES + 1);
+    memcpy(name + INVENTORY_SHOWN_MAX_BYTES + 1, ".yaml", 5);
+    put(&f, name, "");
+    snprintf(expected, sizeof(expected), ": oscar-svc/%.*s...: no document", INVENTORY_SHOWN_MAX_BYTES, name);
+    assert_non_null(strstr(read_inventory(&f), expected));
+    tear_down(&f);
+}
+
+static void a_folder_is_read_step_by_step(void **state)
+{
+    struct fixture f;
+    struct job *job;
+    size_t steps = 0;
+    char name[32];
+
+    (void)state;
+    set_up(&f, NULL);
+    for (int i = 0; i < 2000; i++) {
+        snprintf(name, sizeof(name), "f%d.yaml", i);
+        put(&f, name, "name: x\n");
+    }
+    job = inventory_start(&f.context, false, &f.inventory);
+    while (job->ops->step(job) != JOB_DONE)
+        steps++;
+    assert_in_range(steps, 2, 10000);
+    tear_down(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -476,6 +541,9 @@ int main(void)
         cmocka_unit_test(a_file_that_is_too_large),
         cmocka_unit_test(too_many_files_are_no_inventory),
         cmocka_unit_test(stopped_before_the_end_nothing_is_known),
+        cmocka_unit_test(definitions_are_bounded_all_in_all),
+        cmocka_unit_test(a_long_name_is_cut_in_a_note),
+        cmocka_unit_test(a_folder_is_read_step_by_step),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

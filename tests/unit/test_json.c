@@ -2,6 +2,7 @@
 #include "unit.h"
 
 #include <json-c/json.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "util/json.h"
@@ -125,6 +126,27 @@ static void members_and_strings(void **state)
     json_object_put(value);
 }
 
+/* What is read of a backend, too: json-c makes hundreds of bytes of two. */
+static void brackets_are_bounded(void **state)
+{
+    size_t length = 1 + 3 * (size_t)(JSON_LISTS_MAX - 1);
+    char *text = malloc(length + 8);
+    struct json_object *value;
+
+    (void)state;
+    assert_non_null(text);
+    text[0] = '[';
+    for (size_t at = 1; at < length; at += 3)
+        memcpy(text + at, "[],", 3);
+    memcpy(text + length, "0]", 3);
+    value = json_read(text_of(text));
+    assert_int_equal(json_object_array_length(value), JSON_LISTS_MAX);
+    json_object_put(value);
+    memcpy(text + length, "{}]", 4);
+    assert_null(json_read(text_of(text)));
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -132,6 +154,7 @@ int main(void)
         cmocka_unit_test(depth_is_bounded),
         cmocka_unit_test(lists_are_bounded),
         cmocka_unit_test(members_and_strings),
+        cmocka_unit_test(brackets_are_bounded),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -375,6 +375,69 @@ static void faults_have_words(void **state)
     arena_free(arena);
 }
 
+static char *repeated(struct arena *arena, char c, size_t count)
+{
+    char *out = arena_alloc(arena, count + 1, 1);
+
+    memset(out, c, count);
+    return out;
+}
+
+/* A word of the API is told up to a length, an account too; of a large answer none is. */
+static void words_of_refusals_are_bounded(void **state)
+{
+    struct arena *arena = arena_new();
+
+    (void)state;
+    for (size_t more = 0; more <= 1; more++) {
+        const char *reason = repeated(arena, 'a', KUBE_REASON_MAX_BYTES + more);
+        const char *account = arena_format(
+            arena, "system:%s", repeated(arena, 'a', KUBE_ACCOUNT_MAX_BYTES - strlen("system:") + more));
+        const char *short_status = "{\"reason\":\"Oh\"}";
+        const char *blanks = repeated(arena, ' ', KUBE_STATUS_MAX_BYTES + more - strlen(short_status));
+        struct fetch_answer answer = {.outcome = FETCH_ANSWERED, .status = 500};
+
+        answer.body = text_of(arena_format(arena, "{\"reason\":\"%s\"}", reason));
+        assert_string_equal(
+            kube_fault(arena, &answer, "x"),
+            more ? "cannot x: the Kubernetes API answered 500"
+                 : arena_format(arena, "cannot x: the Kubernetes API answered 500 %s", reason));
+        answer.body = text_of(arena_format(arena, "%s%s", short_status, blanks));
+        assert_string_equal(kube_fault(arena, &answer, "x"),
+                            more ? "cannot x: the Kubernetes API answered 500"
+                                 : "cannot x: the Kubernetes API answered 500 Oh");
+        answer.status = 403;
+        answer.body = text_of(arena_format(arena, "{\"message\":\"User \\\"%s\\\" cannot\"}", account));
+        assert_string_equal(kube_fault(arena, &answer, "list pods"),
+                            arena_format(arena,
+                                         "may not list pods: the Kubernetes API refuses it to %s (403)",
+                                         more ? "this account" : account));
+    }
+    arena_free(arena);
+}
+
+static void a_token_s_file_has_a_length(void **state)
+{
+    static const struct http_reply replies[] = {{.bytes = OK_REPLY}};
+    struct http_server *server = http_server_start(replies, 1, 1);
+    struct fixture f;
+
+    (void)state;
+    set_up(&f, (struct variables){.url = http_server_url(server), .token_file = "."});
+    write_token(&f, repeated(f.arena, 't', KUBE_TOKEN_MAX_BYTES));
+    assert_string_equal(get(&f),
+                        arena_format(f.arena,
+                                     "the Kubernetes API cannot be asked: the token file %s: it is too "
+                                     "large for a token",
+                                     f.token_file));
+    write_token(&f, repeated(f.arena, 't', KUBE_TOKEN_MAX_BYTES - 1));
+    f.kube = kube_open(&f.context);
+    assert_null(get(&f));
+    assert_int_equal(f.status, 200);
+    http_server_stop(server);
+    tear_down(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -388,6 +451,8 @@ int main(void)
         cmocka_unit_test(where_the_api_is),
         cmocka_unit_test(nowhere),
         cmocka_unit_test(faults_have_words),
+        cmocka_unit_test(words_of_refusals_are_bounded),
+        cmocka_unit_test(a_token_s_file_has_a_length),
     };
 
     return cmocka_run_group_tests(tests, init_library, cleanup_library);

@@ -523,6 +523,224 @@ static void namespaces_say_whose_they_are(void **state)
     }
 }
 
+/* Pages of any size and number: the first `large` of so many bytes, all but the last with another behind. */
+struct book {
+    struct arena *arena;
+    const char *large, *page, *last;
+    size_t large_count, count, asked, smallest;
+};
+
+static const char *turn(void *context, const char *request)
+{
+    struct book *book = context;
+    const char *limit = strstr(request, "limit=");
+    size_t number = book->asked++, asked_for = 0;
+
+    for (limit += strlen("limit="); *limit >= '0' && *limit <= '9'; limit++)
+        asked_for = asked_for * 10 + (size_t)(*limit - '0');
+    book->smallest = asked_for;
+    return number < book->large_count ? book->large : number + 1 < book->count ? book->page : book->last;
+}
+
+static const char *read_book(struct book *book)
+{
+    struct api api = {.arena = book->arena, .cache = NULL};
+    struct fixture f;
+    const char *got;
+
+    api.server = http_server_start_choosing(turn, book);
+    set_up(&f, &api);
+    got = arena_string(book->arena, text_of(read_all(&f)));
+    tear_down(&f);
+    http_server_stop(api.server);
+    return got;
+}
+
+/* A page of exactly so many bytes in its body, without a service in it. */
+static const char *large_page(struct arena *arena, size_t bytes, const char *next)
+{
+    const char *begin =
+        arena_format(arena, "{\"kind\":\"ConfigMapList\",\"metadata\":{\"continue\":\"%s\"},", next);
+    const char *end = "\"items\":[]}";
+    char *blanks = arena_alloc(arena, bytes + 1, 1);
+
+    memset(blanks, ' ', bytes - strlen(begin) - strlen(end));
+    return http(arena, "200 OK", arena_format(arena, "%s%s%s", begin, blanks, end));
+}
+
+static void a_page_that_is_too_large_is_asked_for_in_smaller_ones(void **state)
+{
+    struct arena *arena = arena_new();
+    struct book book = {.arena = arena, .last = http(arena, "200 OK", GOOD_LIST)};
+
+    (void)state;
+    book.large_count = book.count = 1;
+    book.large = large_page(arena, KUBE_LIST_PAGE_MAX_BYTES, "");
+    assert_string_equal(read_book(&book), "ok:");
+    assert_int_equal(book.smallest, KUBE_LIST_PAGE_ITEMS_MAX);
+    book.asked = 0;
+    book.large = large_page(arena, KUBE_LIST_PAGE_MAX_BYTES + 1, "");
+    assert_string_equal(read_book(&book), "ok: n/x()");
+    assert_int_equal(book.asked, 2);
+    assert_true(book.smallest < KUBE_LIST_PAGE_ITEMS_MAX);
+    arena_free(arena);
+}
+
+/* Up to the limit it goes on: the page behind it is asked for. */
+static void a_list_is_bounded_in_bytes(void **state)
+{
+    enum { PAGES = KUBE_LIST_MAX_BYTES / KUBE_LIST_PAGE_MAX_BYTES };
+    struct arena *arena = arena_new();
+    struct book book = {.arena = arena,
+                        .large = large_page(arena, KUBE_LIST_PAGE_MAX_BYTES, "c"),
+                        .last = http(arena, "200 OK", GOOD_LIST),
+                        .large_count = PAGES,
+                        .count = PAGES + 1};
+
+    (void)state;
+    assert_string_equal(read_book(&book), CANNOT ": the list is larger than 256 MiB");
+    assert_int_equal(book.asked, PAGES + 1);
+    arena_free(arena);
+}
+
+static void a_list_is_bounded_in_items(void **state)
+{
+    enum { EACH = 20000 };
+    struct arena *arena = arena_new();
+    struct book book = {.arena = arena, .count = KUBE_LIST_ITEMS_MAX / EACH};
+    struct buf items;
+
+    (void)state;
+    buf_init(&items, 1024 * 1024);
+    for (size_t i = 0; i < EACH; i++)
+        buf_add_string(&items, i ? ",7" : "7");
+    book.page = page(arena, "ConfigMap", "c", arena_string(arena, buf_text(&items)));
+    book.last = page(arena, "ConfigMap", "", arena_string(arena, buf_text(&items)));
+    assert_non_null(strstr(read_book(&book), "partial:"));
+    book.asked = 0;
+    book.count++;
+    book.last = page(arena, "ConfigMap", "", "7");
+    assert_non_null(strstr(read_book(&book), "missing: half:"));
+    buf_free(&items);
+    arena_free(arena);
+}
+
+static void a_list_is_bounded_in_pages(void **state)
+{
+    struct arena *arena = arena_new();
+    struct book book = {.arena = arena,
+                        .page = page(arena, "ConfigMap", "c", ""),
+                        .last = page(arena, "ConfigMap", "", ""),
+                        .count = KUBE_LIST_PAGES_MAX + 1};
+
+    (void)state;
+    assert_string_equal(read_book(&book), CANNOT ": the list does not end");
+    assert_int_equal(book.asked, KUBE_LIST_PAGES_MAX + 1);
+    arena_free(arena);
+}
+
+static void what_names_the_next_page_has_a_length(void **state)
+{
+    struct arena *arena = arena_new();
+    char *token = arena_alloc(arena, KUBE_LIST_CONTINUE_MAX_BYTES + 2, 1);
+    struct book book = {
+        .arena = arena, .last = http(arena, "200 OK", GOOD_LIST), .large_count = 1, .count = 2};
+
+    (void)state;
+    memset(token, '+', KUBE_LIST_CONTINUE_MAX_BYTES);
+    book.large = page(arena, "ConfigMap", token, "");
+    assert_string_equal(read_book(&book), "ok: n/x()");
+    book.asked = 0;
+    token[KUBE_LIST_CONTINUE_MAX_BYTES] = '+';
+    book.large = page(arena, "ConfigMap", token, "");
+    assert_string_equal(read_book(&book), CANNOT ": the list cannot be continued: too long a token");
+    arena_free(arena);
+}
+
+static void items_are_taken_step_by_step(void **state)
+{
+    struct api api;
+    struct fixture f;
+    struct buf items;
+    size_t ready = 0;
+    enum job_state step;
+
+    (void)state;
+    open_api(&api);
+    buf_init(&items, 16 * 1024 * 1024);
+    for (int i = 0; i < 20000; i++)
+        buf_format(&items, "%s%s", i ? "," : "",
+                   configmap(api.arena, "n", arena_format(api.arena, "s%d", i), 1, "name: x\\n"));
+    api.answers[0] = page(api.arena, "ConfigMap", "", arena_string(api.arena, buf_text(&items)));
+    buf_free(&items);
+    set_up(&f, &api);
+    f.job = inventory_start(&f.context, false, &f.inventory);
+    while ((step = f.job->ops->step(f.job)) != JOB_DONE) {
+        ready += step == JOB_READY;
+        if (step == JOB_WAITING)
+            fetcher_wait(f.context.fetcher, -1, PLENTY_MS);
+    }
+    assert_true(ready > 2);
+    tear_down(&f);
+    close_api(&api);
+}
+
+static void an_owner_s_id_has_a_length(void **state)
+{
+    (void)state;
+    for (size_t more = 0; more <= 1; more++) {
+        struct api api;
+        struct fixture f;
+        char *owner;
+
+        open_api(&api);
+        owner = arena_alloc(api.arena, KUBE_SNAPSHOT_OWNER_MAX_BYTES + 2, 1);
+        memset(owner, 'o', KUBE_SNAPSHOT_OWNER_MAX_BYTES + more);
+        http_server_stop(api.server);
+        api.server = http_server_start_choosing(choose_by_path, &api);
+        api.answers[0] = http(api.arena, "200 OK", GOOD_LIST);
+        api.answers[1] = page(api.arena, "Namespace", "",
+                              arena_format(api.arena,
+                                           "{\"metadata\":{\"name\":\"n\",\"annotations\":"
+                                           "{\"oscar.grycap.upv.es/owner\":\"%s\"}}}",
+                                           owner));
+        set_up(&f, &api);
+        assert_string_equal(read_with(&f, true),
+                            more ? "partial: n/x(): namespace n: whose it is cannot be read"
+                                 : arena_format(api.arena, "ok: n/x() n=%s", owner));
+        tear_down(&f);
+        close_api(&api);
+    }
+}
+
+/* With an id that is too long to be remembered by, a service is parsed each time. */
+static void an_id_has_a_length(void **state)
+{
+    (void)state;
+    for (size_t more = 0; more <= 1; more++) {
+        struct api api;
+        struct fixture f;
+        char *id;
+
+        open_api(&api);
+        id = arena_alloc(api.arena, KUBE_SNAPSHOT_ID_MAX_BYTES + 2, 1);
+        memset(id, 'i', KUBE_SNAPSHOT_ID_MAX_BYTES + more);
+        for (int i = 0; i < 2; i++)
+            api.answers[i] =
+                page(api.arena, "ConfigMap", "",
+                     arena_format(api.arena,
+                                  "{\"metadata\":{\"name\":\"x\",\"namespace\":\"n\",\"uid\":\"%s\","
+                                  "\"resourceVersion\":\"1\"},\"data\":{\"function_config.yaml\":\"%s\"}}",
+                                  id, i == 0 ? "name: one" : "name: other"));
+        set_up(&f, &api);
+        assert_string_equal(read_all(&f), "ok: n/one()");
+        f.context.fresh_after = clock_ms();
+        assert_string_equal(read_all(&f), more ? "ok: n/other()" : "ok: n/one()");
+        tear_down(&f);
+        close_api(&api);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -535,6 +753,14 @@ int main(void)
         cmocka_unit_test(one_reads_for_all_who_wait),
         cmocka_unit_test(who_gives_up_lets_another_read),
         cmocka_unit_test(namespaces_say_whose_they_are),
+        cmocka_unit_test(a_page_that_is_too_large_is_asked_for_in_smaller_ones),
+        cmocka_unit_test(a_list_is_bounded_in_bytes),
+        cmocka_unit_test(a_list_is_bounded_in_items),
+        cmocka_unit_test(a_list_is_bounded_in_pages),
+        cmocka_unit_test(what_names_the_next_page_has_a_length),
+        cmocka_unit_test(items_are_taken_step_by_step),
+        cmocka_unit_test(an_owner_s_id_has_a_length),
+        cmocka_unit_test(an_id_has_a_length),
     };
 
     return cmocka_run_group_tests(tests, init_library, cleanup_library);

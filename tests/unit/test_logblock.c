@@ -9,6 +9,7 @@
 #include "util/arena.h"
 #include "util/buf.h"
 #include "util/cache.h"
+#include "util/timestamp.h"
 
 enum { REQUESTS = 3000, DAY = 86400 };
 
@@ -326,6 +327,37 @@ static void a_cut_file_is_not_remembered_as_whole(void **state)
     assert_notes(f, STATUS_PARTIAL, "%s/a.log.gz ends early", f->folder);
 }
 
+/* A line an hour, over more than eleven years: counted each time, and remembered only up to the limit. */
+static void the_hours_of_a_block_are_bounded(void **state)
+{
+    struct fixture *f = *state;
+
+    for (size_t more = 0; more <= 1; more++) {
+        size_t count = LOGBLOCK_HOURS_MAX + more;
+        struct buf lines;
+
+        buf_init(&lines, 32 * 1024 * 1024);
+        for (size_t i = 0; i < count; i++) {
+            char time[TIMESTAMP_SIZE];
+
+            instant_format_seconds((struct instant){START - (int64_t)(count - 1 - i) * 3600, 0}, time);
+            buf_format(&lines, "[GIN-EXECUTIONS-LOGGER] %s | 200 | 1ms | ::1 | POST /run/s | u\n", time);
+        }
+        folder_write(f, "a.log", O_TRUNC, buf_text(&lines));
+        buf_free(&lines);
+        f->context.start = (struct instant){START - (int64_t)count * 3600, 0};
+        reading_forget(f);
+        reading_begin(f, "a.log");
+        reading_finish(f);
+        assert_int_equal(reading_count(f, NULL), count);
+        reading_forget(f);
+        reading_begin(f, "a.log");
+        reading_finish(f);
+        assert_int_equal(reading_count(f, NULL), count);
+        assert_int_equal(f->tally.bytes > 0, more);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -343,6 +375,7 @@ int main(void)
         TEST_REMEMBERING(after_a_deadline_the_next_report_goes_on_from_there),
         TEST_REMEMBERING(long_lines_are_said_again_where_they_may_lie_in_the_range),
         TEST_REMEMBERING(a_cut_file_is_not_remembered_as_whole),
+        TEST_REMEMBERING(the_hours_of_a_block_are_bounded),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -421,6 +421,23 @@ static void of_a_file_that_is_being_unpacked_the_packed_one_counts(void **state)
     assert_int_equal(reading_count(f, NULL), 3);
 }
 
+static void problems_beyond_the_limit_are_counted(void **state)
+{
+    struct fixture *f = *state;
+
+    folder_put(f, "a.log", FIRST);
+    for (int i = 0; i < LOGSET_PROBLEMS_MAX; i++)
+        assert_int_equal(mkdir(folder_path(f, arena_format(f->arena, "d%02d.log", i)), 0700), 0);
+    reading_run(f, "*.log");
+    assert_int_equal(f->status.note_count, LOGSET_PROBLEMS_MAX);
+    reading_forget(f);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(mkdir(folder_path(f, arena_format(f->arena, "e%02d.log", i)), 0700), 0);
+    reading_run(f, "*.log");
+    assert_int_equal(f->status.note_count, LOGSET_PROBLEMS_MAX + 1); /* "5 more ..." */
+    assert_int_equal(reading_count(f, NULL), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -466,6 +483,7 @@ int main(void)
         TEST_REMEMBERING(a_gzip_file_with_other_lines_is_no_copy),
         TEST_REMEMBERING(what_is_appended_meanwhile_is_not_read),
         TEST_REMEMBERING(a_file_that_shrinks_is_said),
+        TEST(problems_beyond_the_limit_are_counted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

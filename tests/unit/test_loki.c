@@ -7,6 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "http_server.h"
 #include "net/fetch.h"
@@ -17,6 +20,23 @@
 #include "util/buf.h"
 #include "util/cache.h"
 #include "util/claims.h"
+
+/* Time that passes without anybody waiting: before the C library's, for all that is linked. */
+static atomic_llong ahead_seconds;
+
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+    long result = syscall(SYS_clock_gettime, clock, now);
+
+    if (clock == CLOCK_MONOTONIC)
+        now->tv_sec += atomic_load(&ahead_seconds);
+    return (int)result;
+}
+
+static void pass(int64_t ms)
+{
+    atomic_fetch_add(&ahead_seconds, ms / 1000);
+}
 
 #define HOUR  LOKI_HOUR
 #define START ((int64_t)494000 * HOUR) /* in 2026 */
@@ -676,6 +696,25 @@ static void what_stays_is_said(void **state)
     }
 }
 
+/* Ever shorter times are not asked for until the deadline. */
+static void a_server_whose_answers_are_all_too_large(void **state)
+{
+    char out[1024];
+    struct fixture f;
+
+    (void)state;
+    set_up(&f, &(struct variables){.parallel = "1"});
+    add_entries(f.loki, START, 1);
+    f.loki->always = "HTTP/1.1 200 OK\r\nContent-Length: 17000000\r\n\r\n{";
+    ask(&f, START, START + 2 * HOUR - 1, out);
+    assert_string_equal(out,
+                        "0 missing Loki: the answer is larger than 16777216 bytes, for however short a time");
+    assert_int_equal(f.loki->read_count, 16);
+    f.loki->always = NULL;
+    assert_string_equal(ask(&f, START, START + 2 * HOUR - 1, out), "1 ok ");
+    tear_down(&f);
+}
+
 static void a_server_that_is_not_there(void **state)
 {
     char out[1024];
@@ -913,6 +952,90 @@ static void data_since(void **state)
     }
 }
 
+static void what_is_remembered_of_the_server_gets_old(void **state)
+{
+    char out[1024];
+    struct fixture f;
+    size_t questions;
+
+    (void)state;
+    set_up(&f, &(struct variables){.parallel = "1"});
+    f.loki->limit = 7;
+    for (int i = 0; i < 20; i++)
+        add_entries(f.loki, START + i * HOUR, 1);
+    f.loki->warnings = "\"warnings\":[\"some shards are gone\"],"; /* no hour is remembered then */
+    ask(&f, START, START + 20 * HOUR - 1, out);
+    assert_int_equal(f.loki->reads[0].limit, LOKI_LIMIT);
+    questions = f.loki->index_count;
+    assert_true(questions > 0);
+
+    pass(LOKI_HINTS_MS - 60000);
+    f.loki->read_count = 0;
+    ask(&f, START, START + 20 * HOUR - 1, out);
+    assert_int_equal(f.loki->index_count, questions);
+    assert_true(f.loki->reads[0].limit < LOKI_LIMIT);
+    pass(61000);
+    ask(&f, START, START + 20 * HOUR - 1, out);
+    assert_true(f.loki->index_count > questions);
+
+    pass(LOKI_LESSONS_MS - LOKI_HINTS_MS - 60000);
+    f.loki->read_count = 0;
+    ask(&f, START, START + 20 * HOUR - 1, out);
+    assert_true(f.loki->reads[0].limit < LOKI_LIMIT);
+    pass(61000);
+    f.loki->read_count = 0;
+    ask(&f, START, START + 20 * HOUR - 1, out);
+    assert_int_equal(f.loki->reads[0].limit, LOKI_LIMIT);
+    tear_down(&f);
+}
+
+static void where_the_data_begin_is_remembered_for_a_while(void **state)
+{
+    char out[1024];
+    struct fixture f;
+    size_t questions;
+
+    (void)state;
+    set_up(&f, &(struct variables){.parallel = "1"});
+    add_entries(f.loki, START + 3 * HOUR, 1);
+    ask(&f, START, START + 4 * HOUR - 1, out);
+    assert_string_equal(out, "1 partial Loki has no data before 2026-05-10T11:00:00Z");
+    questions = f.loki->index_count;
+    assert_in_range(questions, 1, LOKI_DATES_MAX + 1);
+    pass(LOKI_DATED_MS - 60000);
+    ask(&f, START, START + 4 * HOUR - 1, out);
+    assert_int_equal(f.loki->index_count, questions);
+    pass(61000);
+    ask(&f, START, START + 4 * HOUR - 1, out);
+    assert_true(f.loki->index_count > questions);
+    tear_down(&f);
+}
+
+/* A month of next to nothing: several questions for hints, and no window is longer than a week. */
+static void windows_and_hints_have_a_length(void **state)
+{
+    size_t questions[2];
+
+    (void)state;
+    for (int more = 0; more <= 1; more++) {
+        char out[1024];
+        struct fixture f;
+        int64_t longest = 0;
+
+        set_up(&f, &(struct variables){.parallel = "1"});
+        add_entries(f.loki, START, 1);
+        ask(&f, START, START + (LOKI_HINTS_SEGMENT_MAX_HOURS + 10 * more) * HOUR - 1, out);
+        assert_string_equal(out, "1 ok ");
+        questions[more] = f.loki->index_count;
+        for (size_t i = 0; i < f.loki->read_count; i++)
+            if (f.loki->reads[i].to - f.loki->reads[i].from > longest)
+                longest = f.loki->reads[i].to - f.loki->reads[i].from;
+        assert_true(longest == LOKI_WINDOW_MAX_HOURS * HOUR);
+        tear_down(&f);
+    }
+    assert_true(questions[1] > questions[0]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -926,6 +1049,7 @@ int main(void)
         cmocka_unit_test(limits_are_learned_once),
         cmocka_unit_test(what_passes_is_tried_again),
         cmocka_unit_test(what_stays_is_said),
+        cmocka_unit_test(a_server_whose_answers_are_all_too_large),
         cmocka_unit_test(a_server_that_is_not_there),
         cmocka_unit_test(a_pause_beyond_the_deadline),
         cmocka_unit_test(warnings_are_passed_on_and_not_remembered),
@@ -935,6 +1059,9 @@ int main(void)
         cmocka_unit_test(one_goes_away_and_the_other_goes_on),
         cmocka_unit_test(threads_while_hours_are_forgotten),
         cmocka_unit_test(data_since),
+        cmocka_unit_test(what_is_remembered_of_the_server_gets_old),
+        cmocka_unit_test(where_the_data_begin_is_remembered_for_a_while),
+        cmocka_unit_test(windows_and_hints_have_a_length),
     };
 
     return cmocka_run_group_tests(tests, init_library, cleanup_library);

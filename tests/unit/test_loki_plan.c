@@ -166,6 +166,26 @@ static void hints_that_are_wrong_throughout(void **state)
     }
 }
 
+/* An index that is broken, or a filter that hardly lets anything through: windows find their own way. */
+static void hints_beyond_all_measure(void **state)
+{
+    static const float factors[] = {1e5f, 1e9f, 1e18f, 1e30f};
+    float hints[HOURS];
+    struct loki_plan plan;
+    struct outcome outcome;
+    struct data data;
+
+    (void)state;
+    make_month(&data, 1000000);
+    for (size_t i = 0; i < COUNT_OF(factors); i++) {
+        init(&plan, hints, &data, factors[i]);
+        outcome = simulate(&data, &plan, 4);
+        assert_true(near(outcome.counted, 1000000));
+        if (outcome.requests > 1000)
+            fail_msg("factor %g: %zu requests", (double)factors[i], outcome.requests);
+    }
+}
+
 /* Chunks of two hours: the hint of an hour is what is in both. */
 static void hints_that_are_smeared(void **state)
 {
@@ -280,6 +300,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_month_by_good_hints),
         cmocka_unit_test(hints_that_are_wrong_throughout),
+        cmocka_unit_test(hints_beyond_all_measure),
         cmocka_unit_test(hints_that_are_smeared),
         cmocka_unit_test(without_hints_windows_grow),
         cmocka_unit_test(a_burst),

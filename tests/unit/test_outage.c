@@ -62,12 +62,28 @@ static void the_oldest_makes_room(void **state)
     outages_free(outages);
 }
 
+static void a_long_reason_is_cut(void **state)
+{
+    struct outages *outages = outages_new();
+    const struct text one = TEXT_LITERAL("http://a:80");
+    char words[OUTAGE_WORDS_SIZE], why[OUTAGE_WHY_MAX_BYTES + 1] = "";
+
+    (void)state;
+    memset(why, 'w', OUTAGE_WHY_MAX_BYTES);
+    outages_begin(outages, one, why, 1000);
+    assert_int_equal(outages_left(outages, one, 1000, words), OUTAGE_MS);
+    assert_int_equal(strspn(words, "w"), OUTAGE_WHY_MAX_BYTES - 1);
+    assert_string_equal(words + OUTAGE_WHY_MAX_BYTES - 1, " (tried 0.0 s ago, not again yet)");
+    outages_free(outages);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_backend_that_failed_is_left_alone_for_a_while),
         cmocka_unit_test(an_answer_ends_it),
         cmocka_unit_test(the_oldest_makes_room),
+        cmocka_unit_test(a_long_reason_is_cut),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

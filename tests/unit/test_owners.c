@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "report/owners.h"
+#include "report/render.h"
 #include "sources/inventory.h"
 #include "util/arena.h"
 #include "util/buf.h"
@@ -80,12 +81,32 @@ static void the_shared_owner_is_always_there(void **state)
     arena_free(arena);
 }
 
+static void an_answer_that_does_not_fit_is_none(void **state)
+{
+    struct owner owner = {TEXT_LITERAL("id"), TEXT_LITERAL("name"), TEXT_LITERAL("namespace")};
+    struct owners owners = {&owner, 1};
+    struct buf out;
+    size_t length;
+
+    (void)state;
+    buf_init(&out, RENDER_ANSWER_MAX_BYTES);
+    assert_true(render_owners(&owners, &out));
+    length = out.length;
+    buf_free(&out);
+    for (size_t less = 0; less <= 1; less++) {
+        buf_init(&out, length - less);
+        assert_int_equal(render_owners(&owners, &out), !less);
+        buf_free(&out);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(namespaces_decide),
         cmocka_unit_test(without_them_definitions_do),
         cmocka_unit_test(the_shared_owner_is_always_there),
+        cmocka_unit_test(an_answer_that_does_not_fit_is_none),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

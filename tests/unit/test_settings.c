@@ -393,6 +393,34 @@ static void secrets_are_masked(void **state)
     settings_release(s);
 }
 
+static void a_secret_has_a_length(void **state)
+{
+    static char secret[SETTINGS_SECRET_MAX_BYTES + 2], faults[512];
+    char folder[] = "/tmp/oscar-metrics-test-XXXXXX", path[64], pair[96];
+    const char *pairs[] = {"OSCAR_USERNAME=oscar", pair, NULL};
+    struct settings *s;
+    FILE *out;
+
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof(path), "%s/password", folder);
+    snprintf(pair, sizeof(pair), "OSCAR_PASSWORD_FILE=%s", path);
+    memset(secret, 's', SETTINGS_SECRET_MAX_BYTES);
+    write_file(path, secret);
+    s = settings_read(lookup, pairs, NULL);
+    assert_non_null(s);
+    assert_string_equal(settings_text(s, OSCAR_PASSWORD), secret);
+    settings_release(s);
+    secret[SETTINGS_SECRET_MAX_BYTES] = 's';
+    write_file(path, secret);
+    out = fmemopen(faults, sizeof(faults), "w");
+    assert_null(settings_read(lookup, pairs, out));
+    fclose(out);
+    assert_non_null(strstr(faults, "OSCAR_PASSWORD_FILE: its file is larger than 64 KiB"));
+    unlink(path);
+    rmdir(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -408,6 +436,7 @@ int main(void)
         cmocka_unit_test(a_file_that_comes_back_as_it_was_is_good_again),
         cmocka_unit_test(a_reason_names_all_that_is_wrong_without_a_secret),
         cmocka_unit_test(secrets_are_masked),
+        cmocka_unit_test(a_secret_has_a_length),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -56,12 +56,51 @@ static void more_notes_than_are_kept_are_hidden_too(void **state)
     arena_free(arena);
 }
 
+static void eight_notes_are_told_and_the_others_counted(void **state)
+{
+    struct arena *arena = arena_new();
+    struct source_status status;
+
+    (void)state;
+    status_init(&status, arena, "request-logs");
+    for (int i = 1; i <= STATUS_NOTES_MAX; i++)
+        status_note(&status, STATUS_PARTIAL, "%d", i);
+    assert_string_equal(status_notes(&status), "1; 2; 3; 4; 5; 6; 7; 8");
+    status_note(&status, STATUS_PARTIAL, "9");
+    assert_string_equal(status_notes(&status), "1; 2; 3; 4; 5; 6; 7; 8; and 1 more");
+    arena_free(arena);
+}
+
+static void a_long_note_is_cut(void **state)
+{
+    static char words[STATUS_NOTE_MAX_BYTES + 1];
+    struct arena *arena = arena_new();
+    struct source_status status;
+
+    (void)state;
+    memset(words, 'w', STATUS_NOTE_MAX_BYTES);
+    status_init(&status, arena, "request-logs");
+    for (int i = 0; i < STATUS_NOTES_MAX; i++) {
+        words[0] = (char)('0' + i);
+        status_note(&status, STATUS_PARTIAL, "%s", words);
+    }
+    for (int i = 0; i < STATUS_NOTES_MAX; i++) {
+        assert_int_equal(strlen(status.notes[i]), STATUS_NOTE_MAX_BYTES - 1);
+        assert_int_equal(status.notes[i][0], '0' + i);
+    }
+    assert_int_equal(strlen(status_notes(&status)),
+                     STATUS_NOTES_MAX * (STATUS_NOTE_MAX_BYTES - 1) + 2 * (STATUS_NOTES_MAX - 1));
+    arena_free(arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_operators_words_are_hidden_and_the_level_stays),
         cmocka_unit_test(what_is_for_everybody_stays_as_it_is),
         cmocka_unit_test(more_notes_than_are_kept_are_hidden_too),
+        cmocka_unit_test(eight_notes_are_told_and_the_others_counted),
+        cmocka_unit_test(a_long_note_is_cut),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -98,11 +98,28 @@ static void what_was_not_tried_says_nothing_new(void **state)
     traffic_free(traffic);
 }
 
+static void a_long_reason_is_cut(void **state)
+{
+    struct traffic *traffic = traffic_new();
+    char why[TRAFFIC_REASON_MAX_BYTES + 1] = "";
+    struct traffic_view view;
+
+    (void)state;
+    memset(why, 'w', TRAFFIC_REASON_MAX_BYTES);
+    traffic_begin(traffic, BACKEND_LOKI);
+    traffic_end(traffic, &(struct traffic_end){
+                             .backend = BACKEND_LOKI, .outcome = FETCH_BROKEN, .why = why, .tried = true});
+    traffic_look(traffic, BACKEND_LOKI, &view);
+    assert_int_equal(strlen(view.reason), TRAFFIC_REASON_MAX_BYTES - 1);
+    traffic_free(traffic);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_end_has_its_outcome),
         cmocka_unit_test(what_was_not_tried_says_nothing_new),
+        cmocka_unit_test(a_long_reason_is_cut),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,12 +4,14 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import socket
 import subprocess
 
 from .answer import Answer
 from .app import BINARY, ROOT
 from .client import ADMIN
+from .process import children
 from .waiting import PATIENCE, wait_until
 
 CONFIGURATION = ROOT / "nginx"
@@ -28,9 +30,9 @@ http {{
     fastcgi_temp_path {prefix}/fastcgi;
     uwsgi_temp_path {prefix}/uwsgi;
     scgi_temp_path {prefix}/scgi;
-    include {prefix}/oscar-metrics-upstream.conf;
+    include {prefix}/oscar-metrics-upstream.conf;{http}
     server {{
-        listen unix:{prefix}/http.sock;{more}
+        listen unix:{prefix}/http.sock;{server}
         large_client_header_buffers 4 16k;
         include oscar-metrics.conf;
         location / {{ return 404 "somebody else's\\n"; }}
@@ -65,9 +67,11 @@ class Nginx:
     """`application`: the path of the program's socket, or of fcgiwrap's, which then runs the program as CGI; `cgi`:
     settings in place of those that stand in the project's file for CGI; `listen`: where it listens besides;
     `operator`: a listening TCP socket that the operator's server takes over, besides its own; `patience`: how long it
-    waits for the application, in place of what stands in the project's file."""
+    waits for the application, in place of what stands in the project's file; `http`, `server`: more directives for
+    these blocks."""
 
-    def __init__(self, directory, application, cors=False, cgi=None, listen=None, operator=None, patience=None):
+    def __init__(self, directory, application, cors=False, cgi=None, listen=None, operator=None, patience=None, http="",
+                 server=""):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir()
         for file in CONFIGURATION.glob("oscar-metrics*"):
@@ -86,8 +90,8 @@ class Nginx:
                        lambda text: text.replace("fastcgi_read_timeout 60s;", f"fastcgi_read_timeout {patience};"))
         main = self.directory / "nginx.conf"
         handed = operator and " listen %s:%d;" % operator.getsockname()
-        main.write_text(MAIN.format(prefix=self.directory, more=f" listen {listen};" if listen else "",
-                                    operator=handed or ""))
+        main.write_text(MAIN.format(prefix=self.directory, http=http, operator=handed or "",
+                                    server=(f" listen {listen};" if listen else "") + server))
         self.output = open(self.directory / "output", "w+b")
         # nginx takes a socket that it inherits for the one that it is to listen on: no port is guessed.
         inherited = {"pass_fds": [operator.fileno()], "env": {**os.environ, "NGINX": f"{operator.fileno()};"}} \
@@ -150,6 +154,13 @@ class Nginx:
             while piece := connection.recv(65536):
                 pieces.append(piece)
             return b"".join(pieces)
+
+    def reload(self):
+        """SIGHUP; returns when the workers of before have answered what they had, and are gone."""
+        before = set(children(self.process.pid))
+        self.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: children(self.process.pid) and not before & set(children(self.process.pid)),
+                   "nginx's workers to be others")
 
     def stop(self):
         self.process.terminate()

@@ -33,3 +33,22 @@ def has_open(pid, path):
         except FileNotFoundError:
             continue  # closed meanwhile
     return False
+
+
+def children(pid):
+    """The processes that a process has started; none when it is gone."""
+    try:
+        return [int(child) for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def resident_bytes(pid):
+    """VmRSS; None when the process is gone."""
+    try:
+        for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) * 1024
+    except (FileNotFoundError, ProcessLookupError):
+        pass
+    return None

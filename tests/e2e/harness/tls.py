@@ -22,13 +22,14 @@ class Authority:
         _openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", 30,
                  "-subj", "/CN=authority of the tests", "-keyout", self._key, "-out", self.ca)
 
-    def server(self, name="IP:127.0.0.1"):
+    def server(self, name="IP:127.0.0.1", days=30):
+        """`days`: how long the certificate is good; -1: it has expired."""
         key, request, certificate = (self.directory / file for file in ("server.key", "server.csr", "server.pem"))
         extensions = self.directory / "extensions"
         extensions.write_text(f"subjectAltName={name}\nbasicConstraints=critical,CA:FALSE\n")
         _openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=server",
                  "-keyout", key, "-out", request)
-        _openssl("x509", "-req", "-in", request, "-CA", self.ca, "-CAkey", self._key, "-CAcreateserial", "-days", 30,
+        _openssl("x509", "-req", "-in", request, "-CA", self.ca, "-CAkey", self._key, "-CAcreateserial", "-days", days,
                  "-extfile", extensions, "-out", certificate)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, key)

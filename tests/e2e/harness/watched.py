@@ -6,7 +6,7 @@ import subprocess
 
 from .app import BINARY, SANITIZER, environment
 from .client import Client
-from .process import looks_after
+from .process import children, looks_after
 from .waiting import PATIENCE, wait_until
 
 
@@ -30,11 +30,7 @@ class Watched(Client):
 
     def children(self):
         """The processes that multiwatch has now."""
-        try:
-            text = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
-        except FileNotFoundError:
-            return []
-        return [int(pid) for pid in text.split()]
+        return children(self.process.pid)
 
     def _is_at_work(self, pid):
         try:

@@ -14,6 +14,7 @@ from harness.cgi import CgiApp  # noqa: E402
 from harness.fake_prometheus import FakePrometheus  # noqa: E402
 from harness.loki import REAL_URL, Loki  # noqa: E402
 from harness.lokidata import Data  # noqa: E402
+from harness.nginx import Nginx  # noqa: E402
 
 
 def pytest_report_header():
@@ -102,6 +103,20 @@ def start_shared(shared_folder, transport):
     apps = _apps(shared_folder, transport)
     yield apps.start
     apps.stop()
+
+
+@pytest.fixture
+def behind(folder):
+    """behind(app) -> a real nginx before it."""
+    running = []
+
+    def behind_nginx(app):
+        running.append(Nginx(folder / f"nginx{len(running)}", app.address))
+        return running[-1]
+
+    yield behind_nginx
+    for nginx in running:
+        nginx.stop()
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ from harness.client import ADMIN, basic
 from harness.fake_prometheus import Hold, Reply, vector
 from harness.load import Load
 from harness.loki import Loki
-from harness.nginx import Nginx
 from harness.tls import Authority
 from harness.waiting import PATIENCE, wait_until
 from test_countries import write_database
@@ -65,19 +64,6 @@ def reload(app, number=signal.SIGHUP):
     line = reloads(app)[-1]
     expect.logfmt(line)
     return line
-
-
-@pytest.fixture
-def behind(folder):
-    """behind(app) -> a real nginx before it."""
-    running = []
-
-    def behind_nginx(app):
-        running.append(Nginx(folder / f"nginx{len(running)}", app.address))
-        return running[-1]
-    yield behind_nginx
-    for nginx in running:
-        nginx.stop()
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ from harness.app import BINARY, SANITIZER, environment
 from harness.client import ADMIN, Client
 from harness.fake_prometheus import Hold, Reply, vector
 from harness.load import Load
-from harness.nginx import Nginx
 from harness.process import looks_after
 from harness.waiting import PATIENCE, wait_until
 from harness.watched import Watched
@@ -30,18 +29,6 @@ def settings(folder):
     lines = [logdata.request(f"2026-01-01T{number % 24:02}:00:00Z") for number in range(REQUESTS)]
     logdata.write(folder / "manager.log", logdata.REQUESTS_BEGIN, *lines)
     return {"OSCAR_METRICS_LOG_FILES": folder / "manager.log"}
-
-
-@pytest.fixture
-def behind(folder):
-    running = []
-
-    def behind_nginx(app):
-        running.append(Nginx(folder / f"nginx{len(running)}", app.address))
-        return running[-1]
-    yield behind_nginx
-    for nginx in running:
-        nginx.stop()
 
 
 @pytest.fixture

@@ -563,6 +563,7 @@ static void ten_thousand_long_names_are_many_queries(void **state)
         names[i] = (struct text){bytes[i], 253};
     }
     set_up(&f, &(struct variables){.url = http_server_url(server), .cpu = "x{s=~\"{{service}}\"}"});
+    f.context.deadline = clock_ms() + unit_patience(30000);
     start_parts(&f, true, false, &part, 1);
     run_to_the_end(&f);
     http_server_stop(server);

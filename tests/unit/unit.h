@@ -22,6 +22,12 @@ static inline size_t unit_stride(void)
     return getenv("UNIT_COARSE") ? 61 : 1;
 }
 
+/* A deadline that no good test meets: ten times as long there. */
+static inline int64_t unit_patience(int64_t ms)
+{
+    return getenv("UNIT_COARSE") ? 10 * ms : ms;
+}
+
 /* A program's environment, as a table. */
 struct variable {
     const char *name, *value; /* NULL: it is not set */

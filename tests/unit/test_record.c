@@ -29,7 +29,8 @@ static enum record_verdict look(const struct piece *pieces, size_t count, size_t
     size_t length = 0;
 
     for (size_t i = 0; i < count; i++) {
-        memcpy(bytes + length, pieces[i].bytes, pieces[i].length);
+        if (pieces[i].length > 0)
+            memcpy(bytes + length, pieces[i].bytes, pieces[i].length);
         length += pieces[i].length;
     }
     seen = (struct record_seen){0};

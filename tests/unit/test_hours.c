@@ -592,7 +592,7 @@ int main(void)
         cmocka_unit_test(each_service_alone_where_the_template_is_exact),
         cmocka_unit_test(a_template_that_cannot_be_limited_is_not_asked),
         cmocka_unit_test(queries_of_services_run_side_by_side),
-        cmocka_unit_test(ten_thousand_long_names_are_many_queries),
+        cmocka_unit_test(SLOW(ten_thousand_long_names_are_many_queries)),
     };
 
     return cmocka_run_group_tests(tests, init_library, cleanup_library);

@@ -498,7 +498,7 @@ int main(void)
         cmocka_unit_test(users_that_hang_are_not_waited_for),
         cmocka_unit_test(a_user_s_question_without_an_answer_is_tried_again_one_at_a_time),
         cmocka_unit_test(keys_are_used_while_they_are_read_again),
-        cmocka_unit_test(everybody_stays_themselves),
+        cmocka_unit_test(SLOW(everybody_stays_themselves)),
     };
 
     return cmocka_run_group_tests(tests, make_keys, free_keys);

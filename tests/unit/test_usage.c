@@ -388,10 +388,10 @@ static void a_copy_can_be_added_to(void **state)
 
     (void)state;
     for (int i = 0; i < 1000; i++) {
-        struct usage_event e = event(0, USAGE_SYNC, "yolo", user);
+        struct usage_event e;
 
         snprintf(user, sizeof(user), "user-%d", i);
-        e.user = text_of(user);
+        e = event(0, USAGE_SYNC, "yolo", user);
         assert_true(usage_add(from, &e, (uint64_t)i));
         e.hour = 7;
         assert_true(usage_add(more, &e, 1));

@@ -22,6 +22,15 @@ static inline size_t unit_stride(void)
     return getenv("UNIT_COARSE") ? 61 : 1;
 }
 
+/* A test that takes longer there than what it would find is worth: it is skipped, and counted as that. */
+static inline void unit_skipped(void **state)
+{
+    (void)state;
+    skip();
+}
+
+#define SLOW(test) (getenv("UNIT_COARSE") ? unit_skipped : (test))
+
 /* A program's environment, as a table. */
 struct variable {
     const char *name, *value; /* NULL: it is not set */

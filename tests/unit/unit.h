@@ -22,7 +22,7 @@ static inline size_t unit_stride(void)
     return getenv("UNIT_COARSE") ? 61 : 1;
 }
 
-/* A test that takes longer there than what it would find is worth: it is skipped, and counted as that. */
+/* A test that takes minutes there, or takes slowness for a fault: it is skipped, and counted as that. */
 static inline void unit_skipped(void **state)
 {
     (void)state;

@@ -375,7 +375,7 @@ int main(void)
         TEST_REMEMBERING(after_a_deadline_the_next_report_goes_on_from_there),
         TEST_REMEMBERING(long_lines_are_said_again_where_they_may_lie_in_the_range),
         TEST_REMEMBERING(a_cut_file_is_not_remembered_as_whole),
-        TEST_REMEMBERING(the_hours_of_a_block_are_bounded),
+        TEST_REMEMBERING(SLOW(the_hours_of_a_block_are_bounded)),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -493,12 +493,12 @@ int main(void)
         cmocka_unit_test(who_goes_away_is_not_waited_for),
         cmocka_unit_test(a_deadline_ends_the_waiting),
         cmocka_unit_test(who_wants_the_same_asks_once),
-        cmocka_unit_test(what_hangs_is_not_waited_for),
-        cmocka_unit_test(keys_that_hang_are_not_waited_for),
-        cmocka_unit_test(users_that_hang_are_not_waited_for),
+        cmocka_unit_test(SLOW(what_hangs_is_not_waited_for)),
+        cmocka_unit_test(SLOW(keys_that_hang_are_not_waited_for)),
+        cmocka_unit_test(SLOW(users_that_hang_are_not_waited_for)),
         cmocka_unit_test(a_user_s_question_without_an_answer_is_tried_again_one_at_a_time),
         cmocka_unit_test(keys_are_used_while_they_are_read_again),
-        cmocka_unit_test(everybody_stays_themselves),
+        cmocka_unit_test(SLOW(everybody_stays_themselves)),
     };
 
     return cmocka_run_group_tests(tests, make_keys, free_keys);

@@ -419,7 +419,7 @@ static void threads_share_a_file_that_changes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(only_those_are_believed_whom_the_file_vouches_for),
+        cmocka_unit_test(SLOW(only_those_are_believed_whom_the_file_vouches_for)),
         cmocka_unit_test(a_file_that_changes_is_read_again),
         cmocka_unit_test(a_connection_is_for_those_who_trust_the_same),
         cmocka_unit_test(a_connection_that_a_replaced_file_vouched_for_is_not_used_again),

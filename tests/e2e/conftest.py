@@ -2,6 +2,7 @@
 import os
 import pathlib
 import shutil
+import signal
 import sys
 import tempfile
 
@@ -32,6 +33,8 @@ def pytest_terminal_summary(terminalreporter):
 
 
 def pytest_sessionstart():
+    # Whoever was started by nohup ignores it, and so would all that is started here.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     if not os.access(BINARY, os.X_OK):
         pytest.exit(f"{BINARY} is not there: build it, or name another one by OSCAR_METRICS", returncode=2)
 

@@ -29,7 +29,8 @@ paths() {
     ! dpkg -L oscar-metrics | xargs -d '\n' grep -ls /usr/local || wrong "names /usr/local"
     grep -q '^ExecStart=/usr/bin/oscar-metrics$' /lib/systemd/system/oscar-metrics.service ||
         wrong "the unit starts something else"
-    grep -q "unix:$(sed -n 's/^ListenStream=//p' /lib/systemd/system/oscar-metrics.socket);" "$files"/oscar-metrics-upstream.conf ||
+    grep -q "unix:$(sed -n 's/^ListenStream=//p' /lib/systemd/system/oscar-metrics.socket)[ ;]" \
+        "$files"/oscar-metrics-upstream.conf ||
         wrong "nginx looks for another socket than systemd's"
 }
 

@@ -69,6 +69,7 @@ struct scene open_scene(void **state, const struct oidc_times *times)
                           .fetcher = fetcher_new(NULL)};
 
     scene.enable = "true";
+    scene.expires = instant_now().seconds + 3600;
     scene.groups = "vo.one, vo.two";
     scene.issuers =
         arena_format(scene.arena, "https://other.invalid/realms/x, %s", stand_in_url(scene.provider));
@@ -94,7 +95,7 @@ void close_scene(struct scene *scene)
 const char *claims_of(struct scene *scene, const char *subject)
 {
     return arena_format(scene->arena, "{\"iss\":\"%s\",\"sub\":\"%s\",\"exp\":%lld}",
-                        stand_in_url(scene->provider), subject, (long long)instant_now().seconds + 3600);
+                        stand_in_url(scene->provider), subject, (long long)scene->expires);
 }
 
 const char *token_of(struct scene *scene, const char *subject)
@@ -148,6 +149,8 @@ void assert_refused(const struct scene *scene, enum auth_result result, int stat
 {
     assert_int_equal(result, AUTH_REFUSED);
     assert_int_equal(scene->identity.kind, IDENTITY_NOBODY);
+    if (scene->refusal.status != status)
+        print_error("%s\n", scene->refusal.reason);
     assert_int_equal(scene->refusal.status, status);
     assert_string_equal(scene->refusal.reason, reason);
     if (status == 401) {

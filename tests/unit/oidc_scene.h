@@ -28,6 +28,7 @@ struct scene {
     struct fetcher *fetcher;
     struct oidc *oidc;
     const char *issuers, *groups, *enable; /* for read_settings() */
+    int64_t expires;                       /* of all tokens: one that is made again later is the same token */
     /* What the last check() said. */
     struct auth_refusal refusal;
     struct identity identity;

@@ -743,14 +743,15 @@ def test_a_real_prometheus_that_runs_out_of_time(start, shared_folder):
     try:
         query = default_query(CPU_NAME, ".*")
         status, body = prometheus.ask(query, LIMITED_END)
-        assert status == 503 and b"query timed out" in body, body
+        # The engine says it, or the storage below it, whichever meets the end of the millisecond.
+        assert (status, b"query timed out" in body) == (503, True) or b"context deadline exceeded" in body, body
         answer = start({"PROMETHEUS_URL": prometheus.url, "PROMETHEUS_GPU_QUERY": "none_total"}).summary(LIMITED)
         source = answer.source("prometheus")
         # How far one gets in a millisecond depends on the machine: all of it, or what is missing is said.
         if source["status"] == "ok":
             assert hours(answer)[0] == pytest.approx(100 * 24, rel=1e-9)
         else:
-            assert "query timed out" in source["notes"]
+            assert "query timed out" in source["notes"] or "context deadline exceeded" in source["notes"]
             assert hours(answer)[0] < 100 * 24 * (1 + 1e-9)
     finally:
         prometheus.stop()

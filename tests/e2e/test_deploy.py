@@ -234,10 +234,10 @@ def test_the_image_s_start_passes_sighup_on_to_both(started):
 
 def test_the_container_ends_when_the_program_does(started):
     wait_until(lambda: started.get("8081", "/-/ready") == 200, "the container to be ready")
-    for child in children_of(started.process.pid):
-        for pid in [child, *children_of(child)]:
-            if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == "oscar-metrics":
-                os.kill(int(pid), signal.SIGKILL)
+    below = children_of(started.process.pid)
+    below += [pid for child in below for pid in children_of(child)]
+    [program] = [pid for pid in below if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == "oscar-metrics"]
+    os.kill(int(program), signal.SIGKILL)
     assert started.process.wait(PATIENCE) == 0
 
 

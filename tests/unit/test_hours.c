@@ -452,6 +452,34 @@ static void parts_that_fail_are_named(void **state)
     free(figures);
 }
 
+static void a_long_name_is_cut_in_a_note(void **state)
+{
+    char name[PROMETHEUS_SHOWN_MAX_BYTES + 2], cut[256];
+
+    (void)state;
+    memset(name, 'n', sizeof(name));
+    memcpy(name, "bad", 3);
+    for (size_t more = 0; more <= 1; more++) {
+        struct text service = {name, PROMETHEUS_SHOWN_MAX_BYTES + more};
+        const struct hours_part both[] = {{.services = &service, .service_count = 1, .namespace = service},
+                                          parts[1]};
+        struct figures *figures = calloc(1, sizeof(*figures));
+        struct http_server *server = http_server_start_choosing(choose_by_part, figures);
+        struct fixture f;
+
+        set_up(&f, &(struct variables){.url = http_server_url(server),
+                                       .cpu = "x{n=~\"{{namespace}}\",s=~\"{{service}}\"}"});
+        start_parts(&f, true, false, both, COUNT_OF(both));
+        run_to_the_end(&f);
+        http_server_stop(server);
+        snprintf(cut, sizeof(cut), "not in the sum: %.64s%s in the namespace %.64s%s;", name,
+                 more ? "..." : "", name, more ? "..." : "");
+        assert_non_null(strstr(outcome(&f), cut));
+        tear_down(&f);
+        free(figures);
+    }
+}
+
 /* "=" cannot ask for several: a query for each; and for all it cannot ask. */
 static void each_service_alone_where_the_template_is_exact(void **state)
 {
@@ -589,6 +617,7 @@ int main(void)
         cmocka_unit_test(of_no_part_nothing_is_asked),
         cmocka_unit_test(parts_are_added_up),
         cmocka_unit_test(parts_that_fail_are_named),
+        cmocka_unit_test(a_long_name_is_cut_in_a_note),
         cmocka_unit_test(each_service_alone_where_the_template_is_exact),
         cmocka_unit_test(a_template_that_cannot_be_limited_is_not_asked),
         cmocka_unit_test(queries_of_services_run_side_by_side),

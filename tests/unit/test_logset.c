@@ -280,6 +280,22 @@ static void a_rotation_loses_and_doubles_nothing(void **state)
     fail_msg("the job should have ended");
 }
 
+/* A new file before each step: every look finds another one. */
+static void who_renames_for_ever_is_not_waited_for(void **state)
+{
+    struct fixture *f = *state;
+    int steps = 0;
+
+    folder_put(f, "a.log", FIRST);
+    reading_begin(f, "*.log");
+    do
+        folder_put(f, arena_format(f->arena, "b%02d.log", steps), AT("01:00:00", "yolo"));
+    while (++steps < 1000 && reading_step(f) != JOB_DONE);
+    assert_notes(f, STATUS_PARTIAL, "log files were still being renamed after %d looks", LOGSET_ROUNDS_MAX);
+    /* As many as the last look found, and not one twice. */
+    assert_in_range(reading_count(f, "yolo"), LOGSET_ROUNDS_MAX, 2 * LOGSET_ROUNDS_MAX);
+}
+
 static void compressing_meanwhile_loses_and_doubles_nothing(void **state)
 {
     static const char lines[] = FIRST AT("01:00:00", "old");
@@ -455,6 +471,7 @@ int main(void)
         TEST(damaged_gzip_files_count_up_to_the_damage),
         TEST(zeros_behind_a_gzip_file_are_padding),
         TEST(a_rotation_loses_and_doubles_nothing),
+        TEST(who_renames_for_ever_is_not_waited_for),
         TEST(compressing_meanwhile_loses_and_doubles_nothing),
         TEST(a_copy_in_the_making_is_skipped_without_a_word),
         TEST(a_gzip_file_with_other_lines_is_no_copy),

@@ -582,6 +582,30 @@ static void a_client_that_went_away_ends_it(void **state)
     tear_down(f);
 }
 
+static void words_of_a_refusal_are_bounded(void **state)
+{
+    static const char words[] = "{\"reason\":\"Oh\"}";
+    static char body[PODLOGS_REFUSAL_MAX_BYTES + 2];
+
+    (void)state;
+    memset(body, ' ', sizeof(body) - 1);
+    memcpy(body, words, strlen(words));
+    for (size_t more = 0; more <= 1; more++) {
+        const struct answer answers[] = {{.path = "/pods?", .body = ONE},
+                                         {.path = "/log?", .body = body, .status = 500}};
+        struct fixture *f = set_up(answers, COUNT_OF(answers));
+
+        body[PODLOGS_REFUSAL_MAX_BYTES] = more ? ' ' : '\0';
+        read_all(f);
+        if (more)
+            assert_null(strstr(notes_of(f), "Oh"));
+        else
+            assert_non_null(strstr(notes_of(f), "the Kubernetes API answered 500 Oh"));
+        assert_int_equal(f->status.level, STATUS_MISSING);
+        tear_down(f);
+    }
+}
+
 static void restarts_are_numbers_that_can_be(void **state)
 {
     static const struct {
@@ -616,6 +640,7 @@ int main(void)
         cmocka_unit_test(what_does_not_fit_into_memory_is_said),
         cmocka_unit_test(the_deadline_is_said),
         cmocka_unit_test(a_client_that_went_away_ends_it),
+        cmocka_unit_test(words_of_a_refusal_are_bounded),
         cmocka_unit_test(restarts_are_numbers_that_can_be),
     };
 

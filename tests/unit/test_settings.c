@@ -375,6 +375,46 @@ static void a_reason_names_all_that_is_wrong_without_a_secret(void **state)
     close_vault(&vault);
 }
 
+/* Variables that are wrong beside those that are not, since files are not many enough. */
+static void a_long_reason_is_cut(void **state)
+{
+    struct settings_history history;
+    const char *many[SETTINGS_REASON_MAX_BYTES / 16 + 3];
+    struct vault vault;
+    char *faults = NULL;
+    size_t length = 0, count = 0;
+    FILE *out = open_memstream(&faults, &length);
+
+    (void)state;
+    open_vault(&vault);
+    many[count++] = "OSCAR_USERNAME=oscar";
+    many[count++] = vault.pair;
+    many[count++] = "OSCAR_METRICS_WORKERS=x";
+    many[count++] = "OSCAR_METRICS_DEADLINE=x";
+    many[count++] = "OSCAR_METRICS_MEMORY=x";
+    many[count++] = "OSCAR_METRICS_MAX_RANGE=x";
+    many[count++] = "OSCAR_METRICS_LOG_TIMEZONE=No/Where";
+    many[count++] = "LOKI_PARALLEL=x";
+    many[count++] = "LOKI_URL=x";
+    many[count++] = "PROMETHEUS_URL=x";
+    many[count++] = "OSCAR_METRICS_KUBE_URL=x";
+    many[count++] = "OIDC_ISSUERS=x";
+    many[count] = NULL;
+    settings_store_free(vault.store);
+    vault.store = settings_store_new(settings_read(lookup, vault.pairs, NULL), lookup, many);
+    assert_false(settings_store_reload(vault.store));
+    settings_store_history(vault.store, &history);
+    assert_null(settings_read(lookup, many, out));
+    fclose(out);
+    assert_true(length >= SETTINGS_REASON_MAX_BYTES);
+    for (size_t i = 0; i < length; i++)
+        faults[i] = faults[i] == '\n' ? ';' : faults[i];
+    faults[SETTINGS_REASON_MAX_BYTES - 1] = '\0';
+    assert_string_equal(history.reason, faults);
+    free(faults);
+    close_vault(&vault);
+}
+
 static void secrets_are_masked(void **state)
 {
     char faults[1024] = "", printed[16384] = "";
@@ -435,6 +475,7 @@ int main(void)
         cmocka_unit_test(what_cannot_be_read_leaves_the_last_good_ones_and_is_told),
         cmocka_unit_test(a_file_that_comes_back_as_it_was_is_good_again),
         cmocka_unit_test(a_reason_names_all_that_is_wrong_without_a_secret),
+        cmocka_unit_test(a_long_reason_is_cut),
         cmocka_unit_test(secrets_are_masked),
         cmocka_unit_test(a_secret_has_a_length),
     };

@@ -23,6 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 enum {
     HEAD = 4, /* bytes of the input that say how the rest is used */
     CONTENT_MAX = 256 * 1024,
+    MEMBERS_MAX = 256, /* of a gzip file */
     MEMORY = 16 * 1024 * 1024,
     TYPES = USAGE_TYPES,
     LATER = 3600, /* seconds after the file was written to: its last line is whole */
@@ -238,6 +239,8 @@ static void check_gzip(struct reading *reading, int fd, struct text content, siz
     struct buf packed;
     size_t last = 0;
 
+    if (member < content.length / MEMBERS_MAX + 1)
+        member = content.length / MEMBERS_MAX + 1;
     buf_init(&packed, CONTENT_MAX * 2);
     do {
         size_t length = rest.length < member ? rest.length : member;

@@ -159,9 +159,11 @@ static enum job_state step_reading(struct reading *reading, int64_t *wake_at)
     if (reading->result)
         return JOB_DONE;
     if (reading->list == NULL && (look(reading) || !begin(reading))) {
-        if (reading->result)
-            cache_hit(reading->job->context->remembered);
-        return reading->result ? JOB_DONE : JOB_WAITING;
+        if (reading->result == NULL)
+            return JOB_WAITING;
+        cache_hit(reading->job->context->remembered);
+        let_go(reading); /* of what was too old, while somebody else read */
+        return JOB_DONE;
     }
     state = kube_list_step(reading->list, wake_at);
     if (state == JOB_DONE)

@@ -464,6 +464,42 @@ static void who_gives_up_lets_another_read(void **state)
     close_api(&api);
 }
 
+/* Both had hold of the old one: to read on from it, and to see that it is too old. */
+static void who_waits_for_the_next_snapshot_lets_go_of_the_last(void **state)
+{
+    struct api api;
+    struct fixture before, both[2];
+    const struct cache_value *old;
+    int64_t now;
+
+    (void)state;
+    open_api(&api);
+    api.answers[0] = http(api.arena, "200 OK", GOOD_LIST);
+    set_up(&before, &api);
+    assert_string_equal(read_all(&before), "ok: n/x()");
+    old = before.inventory.held[0];
+    assert_int_equal(atomic_load(&old->holders), 2); /* this one, and the memory */
+    now = clock_ms();
+    while (clock_ms() == now) /* what is read from now on is younger */
+        continue;
+    for (size_t i = 0; i < 2; i++) {
+        set_up(&both[i], &api);
+        both[i].context.fresh_after = now;
+        both[i].job = inventory_start(&both[i].context, false, &both[i].inventory);
+        assert_int_equal(both[i].job->ops->step(both[i].job), JOB_WAITING);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        run(&both[i]);
+        assert_string_equal(words(&both[i]), "ok: n/x()");
+    }
+    assert_int_equal(api.count, 2);
+    assert_int_equal(atomic_load(&old->holders), 1);
+    for (size_t i = 0; i < 2; i++)
+        tear_down(&both[i]);
+    tear_down(&before);
+    close_api(&api);
+}
+
 #define NAMESPACE(name, annotations) "{\"metadata\":{\"name\":\"" name "\"" annotations "}}"
 #define OWNED_BY(owner)              ",\"annotations\":{\"oscar.grycap.upv.es/owner\":\"" owner "\"}"
 
@@ -752,6 +788,7 @@ int main(void)
         cmocka_unit_test(what_failed_is_not_tried_again_at_once),
         cmocka_unit_test(one_reads_for_all_who_wait),
         cmocka_unit_test(who_gives_up_lets_another_read),
+        cmocka_unit_test(who_waits_for_the_next_snapshot_lets_go_of_the_last),
         cmocka_unit_test(namespaces_say_whose_they_are),
         cmocka_unit_test(SLOW(a_page_that_is_too_large_is_asked_for_in_smaller_ones)),
         cmocka_unit_test(SLOW(a_list_is_bounded_in_bytes)),

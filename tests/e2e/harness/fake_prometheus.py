@@ -7,6 +7,7 @@ import select
 import socket
 import struct
 import threading
+import time
 import urllib.parse
 
 from .waiting import PATIENCE
@@ -75,6 +76,22 @@ class Hold:
         while not self._released.is_set():
             readable, _, _ = select.select([connection], [], [], 0.02)
             if readable and not connection.recv(1, socket.MSG_PEEK):
+                self._gone.set()
+                return False
+        return True
+
+
+class Late(Hold):
+    """Answers with `reply` so many seconds after each request came."""
+
+    def __init__(self, reply, seconds):
+        super().__init__(reply)
+        self.seconds = seconds
+
+    def hold(self, connection):
+        end = time.monotonic() + self.seconds
+        while (left := end - time.monotonic()) > 0 and not self._released.is_set():
+            if select.select([connection], [], [], min(left, 0.02))[0] and not connection.recv(1, socket.MSG_PEEK):
                 self._gone.set()
                 return False
         return True

@@ -74,8 +74,7 @@ static void every_end_has_its_outcome(void **state)
     }
 }
 
-/* Each has figures of its own: how many, how long all of them took, and how many took no longer than a bound.
- */
+/* Each has figures of its own: how many, how long all took, and how many no longer than a bound. */
 static void backends_have_times_of_their_own(void **state)
 {
     static const int64_t took[BACKEND_COUNT][3] = {
@@ -83,7 +82,7 @@ static void backends_have_times_of_their_own(void **state)
     static const struct {
         unsigned backend, le; /* places of the bounds 0.001, 0.25, 5 */
         uint64_t count;
-    } rows[] = {{0, 0, 3}, {1, 0, 2}, {1, 6, 3}, {2, 0, 1}, {2, 10, 2}, {3, 0, 0}, {3, 6, 2}, {3, 10, 3}};
+    } bounds[] = {{0, 0, 3}, {1, 0, 2}, {1, 6, 3}, {2, 0, 1}, {2, 10, 2}, {3, 0, 0}, {3, 6, 2}, {3, 10, 3}};
     struct traffic *traffic = traffic_new();
     struct traffic_view view;
 
@@ -103,14 +102,14 @@ static void backends_have_times_of_their_own(void **state)
         assert_int_equal(view.ended[TRAFFIC_OK], 3);
         assert_int_equal(view.times.sum, took[i][0] + took[i][1] + took[i][2]);
     }
-    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    for (size_t i = 0; i < COUNT_OF(bounds); i++) {
         uint64_t count = 0;
 
-        traffic_look(traffic, (enum backend)rows[i].backend, &view);
-        for (unsigned bucket = 0; bucket <= rows[i].le; bucket++)
+        traffic_look(traffic, (enum backend)bounds[i].backend, &view);
+        for (unsigned bucket = 0; bucket <= bounds[i].le; bucket++)
             count += view.times.counts[bucket];
-        if (count != rows[i].count)
-            fail_msg("row %zu: %d", i, (int)count);
+        if (count != bounds[i].count)
+            fail_msg("bound %zu: %d", i, (int)count);
     }
     traffic_free(traffic);
 }

@@ -122,11 +122,11 @@ def start_shared(shared_folder, transport):
 
 @pytest.fixture
 def behind(folder):
-    """behind(app) -> a real nginx before it."""
+    """behind(app) -> a real nginx before it; what else is given is nginx's."""
     running = []
 
-    def behind_nginx(app):
-        running.append(Nginx(folder / f"nginx{len(running)}", app.address))
+    def behind_nginx(app, **how):
+        running.append(Nginx(folder / f"nginx{len(running)}", app.address, **how))
         return running[-1]
 
     yield behind_nginx

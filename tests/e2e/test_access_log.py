@@ -279,9 +279,10 @@ def forms_of(value):
 
 
 def at(settings, change):
-    """All backends somewhere else."""
-    return {name: re.sub(r"^(http)(://.*):(\d+)(.*)$", change, str(value)) if name.endswith("_URL") or name == "OIDC_ISSUERS"
-            else value for name, value in settings.items()}
+    """All backends somewhere else, each at a place of its own."""
+    places = [name for name in settings if name in URLS or name == "OIDC_ISSUERS"]
+    return {**settings, **{name: re.sub(r"^http(://.*)127.0.0.1:(\d+)", change.format(2 + n), settings[name])
+                           for n, name in enumerate(places)}}
 
 
 # A 4xx of these is no failure of theirs: it is about the question, or about a client's token.
@@ -297,8 +298,8 @@ FAILS = {
     "HTML": (Reply("<html>no</html>", 200, "text/html"), None, None),
     "a redirection": (Reply("", 302, headers=[("Location", "http://127.0.0.1:1/")]), None, ""),
     "cut": (Cut(vector("1") + " " * 10_000), None, ""),
-    "refused": (None, r"\1\2:1\4", ""),
-    "no TLS there": (None, r"\1s\2:\3\4", ""),
+    "refused": (None, r"http\g<1>127.0.0.{}:1", ""),
+    "no TLS there": (None, r"https\g<1>127.0.0.1:\2", ""),
 }
 
 

@@ -59,7 +59,7 @@ def pytest_generate_tests(metafunc):
 # waiting whose other processors have nothing left to do.
 LONG = ["test_faults", "test_loki_faults", "test_waits", "test_concurrency_loki", "test_demo", "test_limits", "test_openapi",
         "test_loki_random", "test_monitoring", "test_metrics", "test_loki", "test_kube_inventory", "test_workers",
-        "test_concurrency", "test_soak"]
+        "test_concurrency", "test_soak", "test_access_log"]
 
 
 def _when(item):

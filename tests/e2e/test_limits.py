@@ -195,6 +195,29 @@ def test_an_answer_that_is_hardly_read_ends_in_time(start, folder):
     assert app.summary(DAY).status == 200
 
 
+@pytest.mark.parametrize("takes", [1024, 0], ids=["hardly read", "not read"])
+def test_an_answer_that_is_not_read_does_not_hold_up_the_end(start, folder, takes):
+    """It is cut when a request that had come with the signal would have had its time."""
+    lines = "".join(f"[GIN-EXECUTIONS-LOGGER] 2026-01-01T10:00:00Z | 200 | 1ms | ::1 | POST /run/s | {'u' * 90}{n}\n"
+                    for n in range(20000))
+    (folder / "x.log").write_text(lines)
+    deadline = int(6 * SLOWDOWN)
+    app = start({"OSCAR_METRICS_WORKERS": 2, "OSCAR_METRICS_DEADLINE": f"{deadline}s",
+                 "OSCAR_METRICS_LOG_FILES": folder / "x.log"})
+    with app.begin("/system/metrics/breakdown", DAY + "&group_by=user") as peer:
+        assert peer.socket.recv(1024), "it is being written"
+        app.signal(signal.SIGTERM)
+        began = time.monotonic()
+        while app.is_running():
+            assert time.monotonic() < began + 2 * deadline - 1, "in vain"
+            if takes:
+                peer.socket.recv(takes)
+            time.sleep(0.02)  # how slow it is
+    assert app.wait() == 0, app.stderr()
+    assert "before the deadline" not in app.stderr()
+    assert "path=/system/metrics/breakdown" in app.stderr(), "it has its line"
+
+
 def head(app, size):
     """A request whose parameters, with their records' heads and the empty one, are so long."""
     values = app.params("/-/healthy")

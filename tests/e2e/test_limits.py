@@ -69,8 +69,8 @@ def silent_loki(start, logs, loki, **_):
 
 
 def kube_of(stack, folder):
-    """Without TLS, through which the end of a connection is not seen."""
-    return stack.enter_context(contextlib.closing(Kube(folder / "kube", tls=False)))
+    """Behind TLS, as it always is."""
+    return stack.enter_context(contextlib.closing(Kube(folder / "kube")))
 
 
 def silent_kubernetes(start, logs, folder, stack, **_):

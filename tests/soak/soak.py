@@ -5,8 +5,8 @@
 
 First nothing is disturbed; then programs are killed and nginx is reloaded meanwhile; in the end far more is asked than
 small programs can take. --requests: in each of the first two (100,000). --minutes: as many of them in each of the two,
-instead of a number of requests. Every answer is held against the model's. Prints what was found, and "N passed, N failed"
-last.
+instead of a number of requests. Every answer is held against the model's. Prints what was found, and "N passed, N
+failed" last.
 """
 import argparse
 import datetime
@@ -230,8 +230,8 @@ def judge_disturbed(results, phase, quiet_most):
                   0 < again <= running, again)
     # Each of its workers may be sending one when a program is killed, but hardly any answer takes more than one write()
     # and a place in a socket's buffer: seen were no more than two in ten kills.
-    results.check(f"{phase.name}: answers that were cut while they were sent, as wrk and as nginx saw it (at most one for "
-                  "each that was killed)", phase.said.cut <= len(cut) <= phase.killed, f"{phase.said.cut}, {len(cut)}")
+    results.check(f"{phase.name}: answers that were cut while they were sent, as wrk and as nginx saw it (at most "
+                  f"{phase.killed})", phase.said.cut <= len(cut) <= phase.killed, f"{phase.said.cut}, {len(cut)}")
     elsewhere = [n for n in cut if not any(before - CONNECTIONS <= n <= after for before, after in phase.hurt)]
     results.check(f"{phase.name}: of these not when a program was killed", not elsewhere, len(elsewhere))
     most = phase.memory.most()

@@ -6,20 +6,17 @@ A fault of answering is a function of an Answering, which has the request and th
 import collections
 import functools
 import http.client
-import os
-import pathlib
 import re
 import select
 import socket
 import ssl
 import struct
-import subprocess
 import threading
 import urllib.parse
 
+from .preload import preload
 from .waiting import PATIENCE, SLOWDOWN
 
-HERE = pathlib.Path(__file__).parent
 GIGABYTE = 1 << 30
 PIECE = 64 * 1024
 DRIP_SECONDS = 0.5 * SLOWDOWN
@@ -335,11 +332,8 @@ class Resolver:
     def __init__(self, folder, host):
         assert host.endswith(".backends.invalid")
         self.host = host
-        self._knows, library = folder / "knows", folder / "resolver.so"
-        subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, HERE / "resolver.c"], check=True, timeout=PATIENCE)
-        # The sanitizers want to be the first, but can do without.
-        options = ":".join(filter(None, [os.environ.get("ASAN_OPTIONS"), "verify_asan_link_order=0"]))
-        self.settings = {"LD_PRELOAD": library, "RESOLVER_KNOWS": self._knows, "ASAN_OPTIONS": options}
+        self._knows = folder / "knows"
+        self.settings = {**preload(folder, "resolver"), "RESOLVER_KNOWS": self._knows}
 
     def know(self):
         self._knows.touch()

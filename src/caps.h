@@ -163,7 +163,8 @@ enum {
 
 /* ---- auth ---- */
 enum {
-    BASIC_CREDENTIALS_MAX_BYTES = 8 * 1024, /* 401 */
+    /* of name, colon and password: 401; of the admin's own: the start ends, saying so */
+    BASIC_CREDENTIALS_MAX_BYTES = 8 * 1024,
 
     TOKEN_MAX_BYTES = 16 * 1024,          /* 401 */
     TOKEN_SUBJECT_MAX_BYTES = 1024,       /* 401 */

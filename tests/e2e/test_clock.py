@@ -2,16 +2,19 @@
 still meanwhile, so that each time is met to the second."""
 import contextlib
 import datetime
+import signal
 
 import pytest
 
-from harness import expect, logdata
+from harness import expect, fcgi, logdata
 from harness.clock import Clock
 from harness.fake_prometheus import Hold, Reply, vector
 from harness.hostile_oidc import GROUP, HostileOidc
 from harness.jose import EcKey
 from harness.kube import Kube
 from harness.lokidata import nanoseconds
+from harness.process import watches
+from harness.waiting import wait_until
 
 MINUTE, HOUR = 60, 3600
 DAY = 24 * HOUR
@@ -191,6 +194,28 @@ def test_a_list_that_failed_is_not_tried_again_for_a_second(start, kube, clock):
     assert len(kube.lists("configmaps")) == 1
     clock.ahead(1 + A_MOMENT)
     assert services(app) == (1, "ok")
+
+
+# The end.
+
+def test_who_was_let_in_has_a_second_for_a_request_at_the_end(start, clock):
+    app = start({**clock.settings, "OSCAR_METRICS_WORKERS": 2})
+    request = fcgi.request(app.params("/-/healthy"))
+    with contextlib.ExitStack() as stack:
+        early, last, late = (stack.enter_context(app.connect()) for _ in range(3))
+        assert app.get("/-/healthy").status == 200, "all are let in"
+        assert watches(app.process.pid, 0)
+        app.signal(signal.SIGTERM)
+        wait_until(lambda: not watches(app.process.pid, 0), "nobody to be let in any more")
+        clock.ahead(1 - A_MOMENT)
+        for peer in (early, last):
+            peer.send(request)
+            assert peer.answer().status == 200
+        clock.ahead(1 + A_MOMENT)
+        assert app.wait() == 0
+        with pytest.raises((fcgi.Closed, ConnectionError)):
+            late.send(request)
+            late.answer()
 
 
 # Years.

@@ -82,13 +82,14 @@ def test_it_opens_a_unix_socket_itself(start, folder):
     assert app.summary(DAY).status == 200
 
 
-def test_it_opens_a_tcp_socket_itself(start):
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0." + "0" * 247 + "1"], ids=["short", "256 bytes"])
+def test_it_opens_a_tcp_socket_itself(start, host):
     def attempt():
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             address = probe.getsockname()
         try:
-            return start(how="listen", address=address)
+            return start({"OSCAR_METRICS_LISTEN": f"{host}:{address[1]}"}, how="listen", address=address)
         except AssertionError as fault:
             # Somebody else was quicker.
             assert "in use" in str(fault)
@@ -126,11 +127,13 @@ def test_a_socket_in_use_is_refused(start, folder):
     assert app.summary(DAY).status == 200, "the first one is not disturbed"
 
 
-@pytest.mark.parametrize("address", ["/nowhere/at/all.sock", "/" + "x" * 200, "x" * 256 + ":80"])
-def test_a_socket_that_cannot_be_opened_stops_the_start(address):
+@pytest.mark.parametrize("address, why", [
+    ("/nowhere/at/all.sock", "No such file or directory"), ("/" + "x" * 107, "the socket's path is too long"),
+    ("127.0.0." + "0" * 248 + "1:80", "its host is longer than 256 bytes")], ids=["nowhere", "a path", "a host"])
+def test_a_socket_that_cannot_be_opened_stops_the_start(address, why):
     done = harness.run(settings={"OSCAR_METRICS_LISTEN": address})
     assert done.returncode == 1
-    assert done.stderr
+    assert done.stderr == f"OSCAR_METRICS_LISTEN: {why}\n"
 
 
 def connected_socket():

@@ -46,7 +46,8 @@ class Cut(Reply):
 
 
 class Endless:
-    """A body that never ends."""
+    """A body that never ends; `sent`: how many bytes of it somebody took."""
+    sent = 0
 
 
 class Hold:
@@ -117,7 +118,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 return
             reply = reply.reply
         if isinstance(reply, Endless):
-            self._send_endless()
+            self._send_endless(reply)
             return
         if isinstance(reply, str):
             reply = Reply(reply)
@@ -137,7 +138,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         self.wfile.write(reply.body)
 
-    def _send_endless(self):
+    def _send_endless(self, reply):
         self.close_connection = True
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
@@ -145,6 +146,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(b'{"status":"success","warnings":["')
         while True:
             self.wfile.write(b"x" * 65536)  # until the client closes
+            reply.sent += 65536
 
     def log_message(self, *_):
         pass

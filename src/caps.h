@@ -6,7 +6,8 @@
  * Not here, because an operator may set them (settings_table.c): OSCAR_METRICS_DEADLINE, one request's time,
  * which bounds every wait below; OSCAR_METRICS_MAX_RANGE; OSCAR_METRICS_MEMORY, of what is remembered, and of
  * what one report adds up; OSCAR_METRICS_WORKERS, LOKI_PARALLEL. Nor are sizes here that fit whatever can
- * come (`_SIZE`), nor how much is taken at a time of something without an end (`_PIECE`).
+ * come (`_SIZE`; tests/limits.sh has them all), nor how much is taken at a time of something without an end
+ * (`_PIECE`).
  */
 #ifndef OM_CAPS_H
 #define OM_CAPS_H
@@ -172,7 +173,6 @@ enum {
 
     ASK_MAX_BYTES = 1024 * 1024, /* of a provider's answer: 503 */
     ASK_MS = 10 * 1000,          /* for it: 503 */
-    ASK_WAIT_MS = 1000,          /* at a stretch, then looked at again */
 
     DISCOVERY_URL_MAX_BYTES = 4 * 1024, /* 503 */
 
@@ -194,7 +194,6 @@ enum {
 
 /* ---- report ---- */
 enum {
-    GATHER_WAIT_MS = 1000,                       /* for sources, at a stretch; then all have a turn */
     RENDER_ANSWER_MAX_BYTES = 512 * 1024 * 1024, /* 500 */
 };
 

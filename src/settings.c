@@ -20,6 +20,8 @@
 /* A shorter key could be found by trying, by who knows an id and its pseudonym. */
 enum { PSEUDONYM_KEY_MIN_BYTES = 32 };
 
+enum { VARIABLE_SIZE = 128 }; /* fits every name of the table, and "_FILE" */
+
 /* A secret's file as it was when it was read. */
 struct origin {
     char *path; /* NULL: the value came from elsewhere */
@@ -228,7 +230,7 @@ static void read_from_file(struct reading *reading, enum setting setting)
     const struct setting_row *row = &setting_rows[setting];
     struct settings *s = reading->settings;
     const char *path, *why;
-    char name[128];
+    char name[VARIABLE_SIZE];
 
     snprintf(name, sizeof(name), "%s_FILE", row->name);
     path = reading->lookup(reading->context, name);

@@ -2,7 +2,9 @@
 still meanwhile, so that each time is met to the second."""
 import contextlib
 import datetime
+import re
 import signal
+import time
 
 import pytest
 
@@ -14,12 +16,13 @@ from harness.jose import EcKey
 from harness.kube import Kube
 from harness.lokidata import nanoseconds
 from harness.process import watches
-from harness.waiting import wait_until
+from harness.waiting import SLOWDOWN, wait_until
 
 MINUTE, HOUR = 60, 3600
 DAY = 24 * HOUR
 YEAR = 365 * DAY
 A_MOMENT = 0.1
+FIRST_DAY = "start=2026-01-01T00:00:00Z&end=2026-01-01T23:59:59Z"
 
 
 @pytest.fixture
@@ -124,6 +127,28 @@ def test_what_another_asks_of_a_provider_is_waited_for_two_seconds(app, clock, i
         hold.release()
 
 
+def busy(app):
+    """Workers, but for the one that answers this."""
+    return int(re.search(r"^oscar_metrics_workers_busy (\d+)$", app.get("/-/metrics").text, re.M)[1]) - 1
+
+
+def test_who_waits_for_another_s_question_sees_soon_that_it_is_late(app, clock, issuer):
+    issuer.discovery = hold = Hold(Reply("", 500))
+    with contextlib.ExitStack() as stack:
+        for count, name in enumerate(("a", "b"), 1):
+            connection = stack.enter_context(
+                app.begin("/system/metrics", "end=x", auth="Bearer " + token_of(issuer, name)))
+            wait_until(lambda count=count: busy(app) == count, "the request to be looked at")
+            if count == 1:
+                hold.wait_held()
+        began = time.monotonic()
+        clock.ahead(2 + A_MOMENT)
+        assert connection.answer().status == 503
+        assert time.monotonic() - began < 3 * SLOWDOWN, "a second, and what else the machine does"
+        assert counts(issuer) == (1, 0, 0)
+        hold.release()
+
+
 def test_an_answer_that_is_none_is_remembered_for_five_seconds(app, clock, issuer):
     token, right = token_of(issuer, "alice"), issuer.userinfo
     issuer.userinfo = Reply("", 502)
@@ -219,9 +244,6 @@ def test_who_was_let_in_has_a_second_for_a_request_at_the_end(start, clock):
 
 
 # Years.
-
-FIRST_DAY = "start=2026-01-01T00:00:00Z&end=2026-01-01T23:59:59Z"
-
 
 def test_years_later_reports_are_right(start, clock, issuer, fake, folder):
     """Past the ends of 31 and of 32 bits of seconds. Each time a line more, and a key more."""

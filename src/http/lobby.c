@@ -97,17 +97,11 @@ static void close_guest(struct lobby *lobby, struct guest *guest)
     close(let_go(lobby, guest));
 }
 
+/* The lists' lock is held. */
 static void take_in(struct lobby *lobby, struct queue *queue, int fd)
 {
-    struct guest *guest;
+    struct guest *guest = memory_new(1, sizeof(*guest));
 
-    pthread_mutex_lock(&lobby->lists);
-    if (lobby->guests >= LOBBY_GUESTS_MAX) {
-        pthread_mutex_unlock(&lobby->lists);
-        close(fd);
-        return;
-    }
-    guest = memory_new(1, sizeof(*guest));
     *guest = (struct guest){
         .older = queue->newest, .queue = queue, .fd = fd, .until = clock_ms() + queue->patience_ms};
     *(queue->newest ? &queue->newest->newer : &queue->oldest) = guest;
@@ -116,6 +110,15 @@ static void take_in(struct lobby *lobby, struct queue *queue, int fd)
     lobby->guests++;
     /* EPOLLOUT is there at once: whoever waits hears of a guest whose time it did not know of. */
     watch(lobby, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, guest);
+}
+
+static void take_leave(struct lobby *lobby, int fd)
+{
+    pthread_mutex_lock(&lobby->lists);
+    if (lobby->guests < LOBBY_GUESTS_MAX)
+        take_in(lobby, &lobby->leaving, fd);
+    else
+        close(fd);
     pthread_mutex_unlock(&lobby->lists);
 }
 
@@ -141,12 +144,14 @@ static void set_timeout(int fd, int option, time_t seconds)
     setsockopt(fd, SOL_SOCKET, option, &timeout, sizeof(timeout));
 }
 
-/* Only the thread whose turn it is closes guests: another could close the one that it is about to look at. */
-static void make_room(struct lobby *lobby)
+/* In place of the oldest when there are too many. Only the thread whose turn it is closes guests: another
+ * could close the one that it is about to look at. */
+static void await_request(struct lobby *lobby, int fd)
 {
     pthread_mutex_lock(&lobby->lists);
     if (lobby->guests >= LOBBY_GUESTS_MAX)
         close_guest(lobby, lobby->leaving.oldest ? lobby->leaving.oldest : lobby->arriving.oldest);
+    take_in(lobby, &lobby->arriving, fd);
     pthread_mutex_unlock(&lobby->lists);
 }
 
@@ -178,8 +183,7 @@ static struct arrival receive(struct lobby *lobby)
         close(fd);
         return nobody;
     }
-    make_room(lobby);
-    take_in(lobby, &lobby->arriving, fd);
+    await_request(lobby, fd);
     return nobody;
 }
 
@@ -249,13 +253,14 @@ static void begin_to_close(struct lobby *lobby)
     pthread_mutex_unlock(&lobby->lists);
 }
 
-/* Who sends others away may leave nobody to wait for. */
+/* Who sends others away may leave nobody to wait for. Who leaves is waited for, too: a connection that is
+ * closed with bytes unread takes back what the peer has not got yet. */
 static bool is_over(struct lobby *lobby)
 {
     bool empty;
 
     pthread_mutex_lock(&lobby->lists);
-    empty = lobby->arriving.oldest == NULL;
+    empty = lobby->guests == 0;
     pthread_mutex_unlock(&lobby->lists);
     return lobby->closing && empty;
 }
@@ -307,7 +312,7 @@ void lobby_leave(struct lobby *lobby, const struct arrival *served)
         return;
     }
     shutdown(served->connection, SHUT_WR);
-    take_in(lobby, &lobby->leaving, served->connection);
+    take_leave(lobby, served->connection);
 }
 
 void lobby_close(struct lobby *lobby)

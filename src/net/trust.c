@@ -135,18 +135,23 @@ static X509_STORE *current_store(struct trust *trust, const char *file, const ch
     /* Before it is read: of a file that changes meanwhile, the version will not be the one that is kept. */
     struct version version = version_of(file);
     struct row *row = find(trust, file, folder);
+    X509_STORE *store;
 
     if (row && memcmp(&row->version, &version, sizeof(version)) == 0)
         return row->store;
+    if (row)
+        forget(row);
+    store = read_store(file, folder);
+    /* One that cannot be read takes no other's place. */
+    if (store == NULL)
+        return NULL;
     if (row == NULL) {
         row = &trust->rows[trust->next];
         trust->next = (trust->next + 1) % TRUST_STORES_MAX;
+        forget(row);
     }
-    forget(row);
-    row->store = read_store(file, folder);
-    if (row->store)
-        *row = (struct row){row->store, copy(file), copy(folder), version};
-    return row->store;
+    *row = (struct row){store, copy(file), copy(folder), version};
+    return store;
 }
 
 void trust_state(struct trust *trust, const char *file, char state[TRUST_STATE_SIZE])

@@ -369,6 +369,30 @@ static void more_files_than_are_kept(void **state)
     fetch_shared_free(shared);
 }
 
+/* A store that was read again would not believe the server any more. */
+static void a_file_that_cannot_be_read_takes_no_place(void **state)
+{
+    const struct world *world = *state;
+    const struct tls_shown shown = {world->root, "IP:127.0.0.1", -1, 1};
+    struct fetch_shared *shared = fetch_shared_new();
+    char file[64], scratch[64], nowhere[64];
+    struct tls_server *server = tls_server_start(&shown);
+
+    snprintf(file, sizeof(file), "%s/kept.pem", world->folder);
+    snprintf(scratch, sizeof(scratch), "%s/scratch.pem", world->folder);
+    snprintf(nowhere, sizeof(nowhere), "%s/nowhere.pem", world->folder);
+    tls_signer_write(world->root, file);
+    append(world->middle_file, file); /* room for a longer one */
+    assert_int_equal(fetch_anew(shared, tls_server_url(server), file).outcome, FETCH_ANSWERED);
+    for (size_t i = 0; i < TRUST_STORES_MAX; i++)
+        assert_false(fetch_shared_trusts(shared, nowhere));
+    write_unseen(world->other, file, scratch);
+    assert_int_equal(fetch_anew(shared, tls_server_url(server), file).outcome, FETCH_ANSWERED);
+    unlink(file);
+    tls_server_stop(server);
+    fetch_shared_free(shared);
+}
+
 enum { THREADS = 4, ROUNDS = 4 };
 
 struct asker {
@@ -426,6 +450,7 @@ int main(void)
         cmocka_unit_test(renewed_trust_reads_a_file_that_does_not_look_changed),
         cmocka_unit_test(renewing_leaves_connections_of_now_alone),
         cmocka_unit_test(more_files_than_are_kept),
+        cmocka_unit_test(a_file_that_cannot_be_read_takes_no_place),
         cmocka_unit_test(threads_share_a_file_that_changes),
     };
 

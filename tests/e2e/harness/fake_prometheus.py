@@ -5,6 +5,7 @@ import http.server
 import json
 import select
 import socket
+import ssl
 import struct
 import threading
 import urllib.parse
@@ -74,10 +75,26 @@ class Hold:
         self.held.release()
         while not self._released.is_set():
             readable, _, _ = select.select([connection], [], [], 0.02)
-            if readable and not connection.recv(1, socket.MSG_PEEK):
+            if readable and _has_ended(connection):
                 self._gone.set()
                 return False
         return True
+
+
+def _has_ended(connection):
+    if not isinstance(connection, ssl.SSLSocket):
+        return not connection.recv(1, socket.MSG_PEEK)
+    # What can be read may be TLS' own. Nobody sends a second request before the answer to the first.
+    connection.setblocking(False)
+    try:
+        assert connection.recv(1) == b""
+        return True
+    except ssl.SSLWantReadError:
+        return False
+    except ConnectionError:
+        return True
+    finally:
+        connection.setblocking(True)
 
 
 class Asked:

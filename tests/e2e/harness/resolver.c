@@ -1,6 +1,6 @@
 /* Preloaded: names that end in ".backends.invalid" are this machine while the file that RESOLVER_KNOWS names
- * is there, and nobody else; no name server is asked for them. What curl was told it asks for each time, so that
- * a host is gone for all at once. */
+ * is there, and nobody else; no name server is asked for them. What curl was told it asks for each time, so
+ * that a host is gone for all at once. */
 #define _GNU_SOURCE
 #include <curl/curl.h>
 #include <dlfcn.h>

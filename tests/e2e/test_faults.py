@@ -51,8 +51,8 @@ CONNECTING, INVENTORY, PROVIDER = 3, 1, 10
 REACHED_WITHIN = 5 + 2 * SLOWDOWN  # an answer, where connecting takes longer than it may
 
 # What one bad answer may cost: of it no more is read than its cap and what lies in buffers on the way.
-MOST_READ = {"prometheus": 12 << 20, "loki": 28 << 20, "index": 28 << 20, "kubernetes": 48 << 20, "namespaces": 48 << 20,
-             "pods": 48 << 20, "pod lists": 48 << 20, "oidc": 12 << 20, "keys": 12 << 20}
+MOST_READ = {"prometheus": 12 << 20, "loki": 28 << 20, "index": 28 << 20, "kubernetes": 48 << 20,
+             "namespaces": 48 << 20, "pods": 48 << 20, "pod lists": 48 << 20, "oidc": 12 << 20, "keys": 12 << 20}
 MOST_MEMORY_KB = 250 * 1024
 
 
@@ -80,7 +80,8 @@ def streams(when):
 
 
 PROMETHEUS, ENTRIES, INDEX = "/api/v1/query$", "/loki/api/v1/query_range", "/loki/api/v1/index/"
-NAMESPACES, PODS, LOGS = r"/api/v1/namespaces\?", r"/api/v1/namespaces/[^/]+/pods\?", "/api/v1/namespaces/[^/]+/pods/[^/]+/log"
+NAMESPACES, PODS = r"/api/v1/namespaces\?", r"/api/v1/namespaces/[^/]+/pods\?"
+LOGS = "/api/v1/namespaces/[^/]+/pods/[^/]+/log"
 LISTS = r"/api/v1/(configmaps|namespaces(/[^/]+/pods)?)\?"
 
 WRONG_TYPES = by_question({
@@ -188,7 +189,8 @@ TABLE = [
     Row("loki", "DNS failure", "missing", "no such host", CONNECTING),
     # The hints of Loki's index: whatever they are, they cost no request. They are waited for twice; where they promise
     # far too much, many questions are asked.
-    *(Row("index", fault, "ok", "", within=LONG + MARGIN if fault.startswith("slow") or fault == "huge numbers" else PROMPT)
+    *(Row("index", fault, "ok", "",
+          within=LONG + MARGIN if fault.startswith("slow") or fault == "huge numbers" else PROMPT)
       for fault in FAULTS if callable(FAULTS[fault])),
     # The inventory; under Bearer there is no report without it.
     Row("kubernetes", "refused", "missing", "connection refused", CONNECTING),
@@ -237,7 +239,8 @@ TABLE = [
     Row("oidc", "certificate for another name", (503, 503), "certificate subject name", PROVIDER),
     Row("oidc", "DNS failure", (503, 503), "no such host", PROVIDER),
     # Its keys alone: who is known to it gets in by those that were read.
-    *(Row("keys", fault, (200, 503), "keys: ", PROVIDER, within=PROVIDER + MARGIN if fault.startswith("slow") else PROMPT)
+    *(Row("keys", fault, (200, 503), "keys: ", PROVIDER,
+          within=PROVIDER + MARGIN if fault.startswith("slow") else PROMPT)
       for fault in FAULTS if callable(FAULTS[fault]) if fault not in ("wrong types", "huge numbers")),
     Row("keys", "wrong types", (200, 401), "no key with the token's kid", PROVIDER),
     Row("keys", "huge numbers", (200, 401), "keys of an identity provider are left out", PROVIDER),
@@ -454,8 +457,9 @@ class ForKubernetes(Fixture):
 
 
 class ForNamespaces(ForKubernetes):
-    """The admin asks who owns what, and for reports: over the shared owner's services, which need no list of namespaces;
-    over those of somebody whose service says whose it is, too; and of somebody whom only a namespace names."""
+    """The admin asks who owns what, and for reports: over the shared owner's services, which need no list of
+    namespaces; over those of somebody whose service says whose it is, too; and of somebody whom only a namespace
+    names."""
     OWNERS = [{"id": DORA, "name": DORA, "namespace": "oscar-svc-dora"},
               {"id": ERIN, "name": ERIN, "namespace": "oscar-svc-erin"},
               {"id": "cluster_admin", "name": "oscar", "namespace": "oscar-svc"}]

@@ -199,9 +199,11 @@ static bool drain(struct lobby *lobby, int fd)
     return length == 0 || (length < 0 && errno != EAGAIN && errno != EINTR);
 }
 
-/* Something new from a guest: gives its connection when the request is now there. */
-static struct arrival attend(struct lobby *lobby, struct guest *guest)
+/* Something new from a guest: gives its connection when the request is now there. Of one who has gone within
+ * it, or will send no more, the rest does not come. */
+static struct arrival attend(struct lobby *lobby, struct guest *guest, uint32_t events)
 {
+    bool ended = events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR);
     struct arrival arrival = nobody;
 
     pthread_mutex_lock(&lobby->lists);
@@ -213,7 +215,7 @@ static struct arrival attend(struct lobby *lobby, struct guest *guest)
 
         if (verdict == RECORD_READY)
             arrival.connection = let_go(lobby, guest);
-        else if (verdict == RECORD_WRONG)
+        else if (verdict == RECORD_WRONG || ended)
             close_guest(lobby, guest);
     }
     pthread_mutex_unlock(&lobby->lists);
@@ -284,7 +286,7 @@ struct arrival lobby_next(struct lobby *lobby)
         else if (event.data.ptr == &lobby->listening)
             arrival = receive(lobby);
         else
-            arrival = attend(lobby, event.data.ptr);
+            arrival = attend(lobby, event.data.ptr, event.events);
     }
     pthread_mutex_unlock(&lobby->turn);
     return arrival;

@@ -417,7 +417,7 @@ def check_backend(app, name, outcome, count, reason, began):
     seen = scrape(app)
     assert seen.some(ENDED, "backend", "outcome") == {(name, outcome): count}
     _, sum_, ended = seen.histogram(BACKEND_TIMES, backend=name)
-    assert ended == count and 0 <= sum_ < time.time() - began
+    assert ended == count and 0 < sum_ < time.time() - began
     assert seen.all(UP, "backend") == {name: int(reason is None)}
     good, bad = seen(ANSWERED_AT, backend=name), seen(FAILED_AT, backend=name)
     assert began <= (good if reason is None else bad) <= time.time()

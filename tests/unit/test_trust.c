@@ -10,7 +10,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509_vfy.h>
+
 #include "net/fetch.h"
+#include "net/trust.h"
 #include "tls_server.h"
 #include "util/timestamp.h"
 
@@ -440,6 +445,60 @@ static void threads_share_a_file_that_changes(void **state)
     tls_server_stop(server);
 }
 
+struct verifier {
+    struct trust *trust;
+    const struct world *world;
+    pthread_barrier_t *given;
+    pthread_t thread;
+    bool good;
+};
+
+static void *verify(void *context)
+{
+    struct verifier *verifier = context;
+    SSL_CTX *connection = SSL_CTX_new(TLS_client_method());
+    X509_STORE_CTX *chain = X509_STORE_CTX_new();
+    FILE *file = fopen(verifier->world->middle_file, "r");
+    X509 *certificate = file ? PEM_read_X509(file, NULL, NULL, NULL) : NULL;
+    X509_STORE *store = NULL;
+    bool given = trust_give(verifier->trust, connection, verifier->world->root_file, NULL);
+
+    pthread_barrier_wait(verifier->given);
+    SSL_CTX_get0_verify_cert_store(connection, &store);
+    verifier->good = given && certificate && X509_STORE_CTX_init(chain, store, certificate, NULL) == 1 &&
+                     X509_verify_cert(chain) == 1;
+    X509_STORE_CTX_free(chain);
+    X509_free(certificate);
+    SSL_CTX_free(connection);
+    if (file)
+        fclose(file);
+    return NULL;
+}
+
+/* The first that verify by a certificate do so at once; ThreadSanitizer sees whether anything is written into
+ * it. */
+static void what_is_shared_does_not_change(void **state)
+{
+    pthread_barrier_t given;
+
+    assert_int_equal(pthread_barrier_init(&given, NULL, THREADS), 0);
+    for (size_t round = 0; round < 100; round += unit_stride()) {
+        struct trust *trust = trust_new();
+        struct verifier verifiers[THREADS];
+
+        for (size_t i = 0; i < THREADS; i++) {
+            verifiers[i] = (struct verifier){trust, *state, &given, 0, false};
+            assert_int_equal(pthread_create(&verifiers[i].thread, NULL, verify, &verifiers[i]), 0);
+        }
+        for (size_t i = 0; i < THREADS; i++) {
+            pthread_join(verifiers[i].thread, NULL);
+            assert_true(verifiers[i].good);
+        }
+        trust_free(trust);
+    }
+    pthread_barrier_destroy(&given);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -452,6 +511,7 @@ int main(void)
         cmocka_unit_test(more_files_than_are_kept),
         cmocka_unit_test(a_file_that_cannot_be_read_takes_no_place),
         cmocka_unit_test(threads_share_a_file_that_changes),
+        cmocka_unit_test(what_is_shared_does_not_change),
     };
 
     return cmocka_run_group_tests(tests, make_world, unmake_world);

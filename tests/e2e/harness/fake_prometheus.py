@@ -8,6 +8,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 import urllib.parse
 
 from .waiting import PATIENCE
@@ -76,6 +77,22 @@ class Hold:
         while not self._released.is_set():
             readable, _, _ = select.select([connection], [], [], 0.02)
             if readable and _has_ended(connection):
+                self._gone.set()
+                return False
+        return True
+
+
+class Late(Hold):
+    """Answers with `reply` so many seconds after each request came."""
+
+    def __init__(self, reply, seconds):
+        super().__init__(reply)
+        self.seconds = seconds
+
+    def hold(self, connection):
+        end = time.monotonic() + self.seconds
+        while (left := end - time.monotonic()) > 0 and not self._released.is_set():
+            if select.select([connection], [], [], min(left, 0.02))[0] and _has_ended(connection):
                 self._gone.set()
                 return False
         return True

@@ -216,8 +216,9 @@ enum {
 
     ACCESS_LOG_ID_MAX_BYTES = 64, /* of a request's id: one of our own in its place */
 
-    SERVE_ANSWER_DEADLINES = 2,              /* OSCAR_METRICS_DEADLINE, until an answer is written: cut */
-    SERVE_RETRY_AFTER_SECONDS = 5,           /* that a client is told to wait for after 503 */
+    HANDLERS_OWNERS_SHARE = 2,     /* the part of the time for whose namespaces are: partial, or 503 */
+    SERVE_ANSWER_DEADLINES = 2,    /* OSCAR_METRICS_DEADLINE, until an answer is written: cut */
+    SERVE_RETRY_AFTER_SECONDS = 5, /* that a client is told to wait for after 503 */
     SERVER_REMEMBERED_MS = 24 * 3600 * 1000, /* read again */
 };
 

@@ -18,7 +18,8 @@ from .preload import preload
 from .waiting import PATIENCE, SLOWDOWN
 
 GIGABYTE = 1 << 30
-PIECE = 64 * 1024
+PIECE, LARGE_PIECE = 64 * 1024, 1 << 20
+LOOK_SECONDS = 0.05
 DRIP_SECONDS = 0.5 * SLOWDOWN
 
 Right = collections.namedtuple("Right", "status type body")
@@ -62,9 +63,10 @@ class Answering:
     def wait(self, seconds=None):
         """So long, or for ever: until nobody waits for it any more."""
         while seconds is None or seconds > 0:
-            if self._over.wait(0.02 if seconds is None else min(seconds, 0.02)) or _is_closed(self.connection):
+            stretch = LOOK_SECONDS if seconds is None else min(seconds, LOOK_SECONDS)
+            if self._over.wait(stretch) or _is_closed(self.connection):
                 raise Gone
-            seconds = None if seconds is None else seconds - 0.02
+            seconds = None if seconds is None else seconds - stretch
 
     def reset(self):
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -121,11 +123,13 @@ def says(body, status=200, kind="application/json", *headers):
 
 def gigabyte(prefix, stated):
     """JSON without an end to speak of; `stated`: its length is told before."""
+    piece = b"x" * LARGE_PIECE
+
     def fault(answering):
         answering.head(200, "application/json", GIGABYTE if stated else None)
         answering.body(prefix.encode())
         while answering.sent < GIGABYTE:
-            answering.body(b"x" * PIECE)
+            answering.body(piece)
 
     return fault
 
@@ -301,7 +305,7 @@ class FaultServer:
 def _read_until(connection, over):
     """What comes is read and not looked at."""
     while not over.is_set():
-        if select.select([connection], [], [], 0.02)[0] and not connection.recv(PIECE):
+        if select.select([connection], [], [], LOOK_SECONDS)[0] and not connection.recv(PIECE):
             return
 
 
@@ -327,13 +331,17 @@ def _read_request(connection):
 
 class Resolver:
     """Who asks for addresses with these settings finds `host`, which is one of *.backends.invalid, only while it is
-    known (resolver.c)."""
+    known, as it is at first (resolver.c)."""
 
     def __init__(self, folder, host):
         assert host.endswith(".backends.invalid")
         self.host = host
         self._knows = folder / "knows"
         self.settings = {**preload(folder, "resolver"), "RESOLVER_KNOWS": self._knows}
+        self.know()
 
     def know(self):
         self._knows.touch()
+
+    def forget(self):
+        self._knows.unlink()

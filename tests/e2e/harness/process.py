@@ -64,3 +64,11 @@ def resident_bytes(pid):
     except (FileNotFoundError, ProcessLookupError):
         pass
     return None
+
+
+def threads(pid):
+    """How many there are; 0 when the process is gone."""
+    try:
+        return len(list(pathlib.Path(f"/proc/{pid}/task").iterdir()))
+    except (FileNotFoundError, ProcessLookupError):
+        return 0

@@ -79,7 +79,7 @@ void cli_print_help(FILE *out)
           "      --service=NAME   six numbers about one service, instead of the summary\n"
           "      --metric=KEY     with --service: only this one, cpu-hours or the like\n"
           "      --owner=ID       only what belongs to this owner\n"
-          "      --format=FORMAT  table (the start), json (as over HTTP), or csv (with --group-by)\n"
+          "      --format=FORMAT  table (the default), json (as over HTTP), or csv (with --group-by)\n"
           "  -h, --help           print this help\n"
           "\n"
           "Exit status: 0 the report is complete; 3 it is there, but some source was partial or missing, as "

@@ -26,6 +26,7 @@ struct exchange {
     int64_t began;    /* when it came: clock_ms() */
     int64_t began_us; /* the same moment: clock_us() */
     int64_t until;    /* clock_ms(): writing its answer ends then, done or not; 0: never */
+    int64_t patience; /* ms, at most, for its peer to take more of the answer; 0: as the connection has it */
     bool hours;       /* once it was found that it has to wait: the report asks for hours */
     bool passed_gate; /* serve()'s: its credentials were judged, and the rest is to be served again */
     bool invalid;     /* what was sent cannot be served: a NUL in a parameter, a role that is not ours */

@@ -5,8 +5,10 @@ import http.server
 import json
 import select
 import socket
+import ssl
 import struct
 import threading
+import time
 import urllib.parse
 
 from .waiting import PATIENCE
@@ -74,10 +76,42 @@ class Hold:
         self.held.release()
         while not self._released.is_set():
             readable, _, _ = select.select([connection], [], [], 0.02)
-            if readable and not connection.recv(1, socket.MSG_PEEK):
+            if readable and _has_ended(connection):
                 self._gone.set()
                 return False
         return True
+
+
+class Late(Hold):
+    """Answers with `reply` so many seconds after each request came."""
+
+    def __init__(self, reply, seconds):
+        super().__init__(reply)
+        self.seconds = seconds
+
+    def hold(self, connection):
+        end = time.monotonic() + self.seconds
+        while (left := end - time.monotonic()) > 0 and not self._released.is_set():
+            if select.select([connection], [], [], min(left, 0.02))[0] and _has_ended(connection):
+                self._gone.set()
+                return False
+        return True
+
+
+def _has_ended(connection):
+    if not isinstance(connection, ssl.SSLSocket):
+        return not connection.recv(1, socket.MSG_PEEK)
+    # What can be read may be TLS' own. Nobody sends a second request before the answer to the first.
+    connection.setblocking(False)
+    try:
+        assert connection.recv(1) == b""
+        return True
+    except ssl.SSLWantReadError:
+        return False
+    except ConnectionError:
+        return True
+    finally:
+        connection.setblocking(True)
 
 
 class Asked:

@@ -459,24 +459,26 @@ static struct settings *read_anew(struct settings_store *store)
     return next;
 }
 
-/* The lock is held. A failure that is no news (`again`) is not counted. */
-static bool take_anew(struct settings_store *store, bool again)
+/* The lock is held. True when what came of it is news, and counted: everything, but for a failure like the
+ * one before when nobody asked (`asked`) for a reading. */
+static bool take_anew(struct settings_store *store, bool asked)
 {
     struct settings_history *history = &store->history;
+    const struct settings_history before = *history;
     struct settings *next = read_anew(store);
+    bool news = asked || next || before.good || strcmp(before.reason, history->reason) != 0;
 
+    history->good = next != NULL;
+    history->tried = instant_now();
     if (next) {
         settings_release(store->current);
         store->current = next;
-        history->read = instant_now();
-        history->tried = history->read;
+        history->read = history->tried;
         history->successes++;
-    } else if (!again) {
-        history->tried = instant_now();
+    } else if (news) {
         history->failures++;
     }
-    history->good = next != NULL;
-    return history->good;
+    return news;
 }
 
 bool settings_store_reload(struct settings_store *store)
@@ -484,7 +486,8 @@ bool settings_store_reload(struct settings_store *store)
     bool good;
 
     pthread_mutex_lock(&store->lock);
-    good = take_anew(store, false);
+    take_anew(store, true);
+    good = store->history.good;
     pthread_mutex_unlock(&store->lock);
     return good;
 }
@@ -503,12 +506,10 @@ struct settings *settings_store_current(struct settings_store *store)
     pthread_mutex_lock(&store->lock);
     /* After a failure every request tries: what was wrong may be right again without a file looking changed.
      */
-    if (!store->history.good || settings_stale(store->current)) {
-        bool again = !store->history.good;
-
-        if (take_anew(store, again))
+    if ((!store->history.good || settings_stale(store->current)) && take_anew(store, false)) {
+        if (store->history.good)
             log_event(LOG_INFO, "settings read again", NULL);
-        else if (!again)
+        else
             log_event(LOG_WARNING, "a changed secret cannot be read: the last good settings stay", "reason",
                       store->history.reason, NULL);
     }

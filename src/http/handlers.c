@@ -233,6 +233,13 @@ static struct header complete_header(struct request *request, const struct repor
     return (struct header){"OSCAR-Metrics-Complete", request->complete};
 }
 
+/* Only a report that was taken to its end counts. */
+static void count_report(const struct request *request, const struct report *report)
+{
+    if (request->status == 200 && !request->cut)
+        counters_report(request->server->counters, report);
+}
+
 static enum stage respond_report(struct request *request, const struct report *report)
 {
     bool csv = request->question.kind == REPORT_BREAKDOWN && request->question.format == FORMAT_CSV;
@@ -247,11 +254,10 @@ static enum stage respond_report(struct request *request, const struct report *r
     buf_init(&body, RENDER_ANSWER_MAX_BYTES);
     fits = csv ? render_csv(request->arena, report, &body) : render_json(request->arena, report, &body);
     if (fits)
-        counters_report(request->server->counters, report);
-    if (fits)
         respond(request, 200, csv ? csv_type : json_type, headers, buf_text(&body));
     else
         respond_text(request, 500, "answer too large");
+    count_report(request, report);
     buf_free(&body);
     return ANSWERED;
 }
@@ -309,8 +315,8 @@ enum stage handle_owners(struct request *request)
 
         buf_init(&body, RENDER_ANSWER_MAX_BYTES);
         if (render_owners(&owners, &body)) {
-            counters_report(request->server->counters, &report);
             stage = respond(request, 200, json_type, headers, buf_text(&body));
+            count_report(request, &report);
         } else {
             stage = respond_text(request, 500, "answer too large");
         }

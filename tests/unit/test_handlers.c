@@ -11,6 +11,7 @@
 
 #include "http_server.h"
 
+#include "http/counters.h"
 #include "http/handlers.h"
 #include "http/route.h"
 #include "http/server.h"
@@ -29,6 +30,7 @@ struct fixture {
     struct server server;
     struct fetcher *fetcher;
     struct buf answer;
+    size_t takes; /* bytes of an answer; 0: all */
 };
 
 #define LINE(method_and_path, user, rest)                                                                    \
@@ -84,9 +86,14 @@ static const char *parameter(struct exchange *exchange, const char *name)
     return strcmp(name, "QUERY_STRING") == 0 ? ((struct fixture *)exchange)->query : NULL;
 }
 
-static bool write_bytes(struct exchange *exchange, struct text bytes)
+static size_t write_bytes(struct exchange *exchange, struct text bytes)
 {
-    return buf_add(&((struct fixture *)exchange)->answer, bytes);
+    struct fixture *f = (struct fixture *)exchange;
+    size_t left = f->takes - f->answer.length;
+
+    if (f->takes > 0 && bytes.length > left)
+        bytes.length = left;
+    return buf_add(&f->answer, bytes) ? bytes.length : 0;
 }
 
 static int descriptor(struct exchange *exchange)
@@ -149,8 +156,9 @@ static int tear_down(void **state)
 
 #define DAY "start=2026-05-01T00:00:00Z&end=2026-05-01T23:59:59Z"
 
-/* The whole answer, as CGI. */
-static const char *ask_as(struct fixture *f, struct identity identity, const char *path, const char *query)
+/* What became of the request. */
+static struct request serve_as(struct fixture *f, struct identity identity, const char *path,
+                               const char *query)
 {
     struct request request = {
         .exchange = &f->exchange,
@@ -171,6 +179,13 @@ static const char *ask_as(struct fixture *f, struct identity identity, const cha
     request.route = route_find(text_of(path), &request.segment);
     assert_non_null(request.route);
     assert_int_equal(request.route->handler(&request), ANSWERED);
+    return request;
+}
+
+/* The whole answer, as CGI. */
+static const char *ask_as(struct fixture *f, struct identity identity, const char *path, const char *query)
+{
+    serve_as(f, identity, path, query);
     return arena_string(f->arena, buf_text(&f->answer));
 }
 
@@ -392,6 +407,47 @@ static void who_is_nobody_gets_nothing(void **state)
     assert_has(ask_as(*state, nobody, "/system/metrics/open", DAY), "Status: 403 ");
 }
 
+/* As if the client took so many bytes of the answer, of which the last is the `whole`th. */
+static void take_so_many(struct fixture *f, const char *path, size_t takes, size_t head, size_t whole)
+{
+    struct counters_view before, after;
+    struct request request;
+
+    counters_look(f->server.counters, &before);
+    f->takes = takes;
+    request = serve_as(f, (struct identity){.kind = IDENTITY_ADMIN}, path, DAY);
+    counters_look(f->server.counters, &after);
+    assert_int_equal(request.status, takes < head ? 0 : 200);
+    assert_int_equal(request.bytes, takes < head ? 0 : takes - head);
+    assert_int_equal(request.cut, takes >= head && takes < whole);
+    assert_int_equal(request.complete != NULL, takes >= head);
+    assert_int_equal(after.reports[false] + after.reports[true],
+                     before.reports[false] + before.reports[true] + (takes == whole));
+}
+
+/* The client may go away, or time may run out, anywhere in the answer. */
+static void what_was_not_taken_is_not_counted(void **state)
+{
+    static const char *const paths[] = {"/system/metrics", "/system/metrics/owners"};
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < COUNT_OF(paths); i++) {
+        const char *answer;
+        size_t whole, head;
+
+        f->takes = 0;
+        answer = ask_as(f, (struct identity){.kind = IDENTITY_ADMIN}, paths[i], DAY);
+        whole = strlen(answer);
+        head = whole - strlen(strstr(answer, "\r\n\r\n")) + strlen("\r\n\r\n");
+        take_so_many(f, paths[i], 1, head, whole);
+        take_so_many(f, paths[i], head - 1, head, whole);
+        take_so_many(f, paths[i], head, head, whole);
+        take_so_many(f, paths[i], head + 1, head, whole);
+        take_so_many(f, paths[i], whole - 1, head, whole);
+        take_so_many(f, paths[i], whole, head, whole);
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -409,6 +465,7 @@ int main(void)
         TEST(the_shared_owners_report_does_not_wait_for_the_inventory),
         TEST(the_shared_owners_lines_are_those_of_its_services),
         TEST(who_is_nobody_gets_nothing),
+        TEST(what_was_not_taken_is_not_counted),
     };
     int failed;
 

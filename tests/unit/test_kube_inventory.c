@@ -643,6 +643,57 @@ static void a_page_that_is_too_large_is_asked_for_in_smaller_ones(void **state)
     arena_free(arena);
 }
 
+/* A page with one service, and beside it so many objects and lists that json-c would make too much of them;
+ * or their brackets in a string. */
+static const char *bracketed_page(struct arena *arena, const char *before, const char *each,
+                                  const char *after)
+{
+    struct buf body;
+    const char *answer;
+
+    buf_init(&body, KUBE_LIST_PAGE_MAX_BYTES);
+    buf_format(&body, "{\"kind\":\"ConfigMapList\",\"x\":%s", before);
+    for (size_t i = 0; i < JSON_LISTS_MAX; i++)
+        buf_add_string(&body, each);
+    buf_format(&body, "%s,\"items\":[%s]}", after, configmap(arena, "n", "many", 1, "name: many\\n"));
+    assert_false(body.full);
+    answer = http(arena, "200 OK", body.data);
+    buf_free(&body);
+    return answer;
+}
+
+static void a_page_of_too_many_lists_is_asked_for_in_smaller_ones(void **state)
+{
+    struct arena *arena = arena_new();
+    struct book book = {.arena = arena, .last = http(arena, "200 OK", GOOD_LIST)};
+
+    (void)state;
+    book.large_count = book.count = 1;
+    book.large = bracketed_page(arena, "[", "{},", "0]");
+    assert_string_equal(read_book(&book), "ok: n/x()");
+    assert_int_equal(book.asked, 2);
+    assert_true(book.smallest < KUBE_LIST_PAGE_ITEMS_MAX);
+    /* Down to a page of one, and no further. */
+    book.asked = 0;
+    book.large_count = book.count = 100;
+    assert_string_equal(read_book(&book), CANNOT ": a page with too many objects and lists");
+    assert_int_equal(book.asked, 1 + KUBE_LIST_RESTARTS_MAX);
+    assert_int_equal(book.smallest, 1);
+    arena_free(arena);
+}
+
+static void brackets_in_scripts_are_no_lists(void **state)
+{
+    struct arena *arena = arena_new();
+    struct book book = {.arena = arena, .count = 1};
+
+    (void)state;
+    book.last = bracketed_page(arena, "\"", "{[", "\"");
+    assert_string_equal(read_book(&book), "ok: n/many()");
+    assert_int_equal(book.asked, 1);
+    arena_free(arena);
+}
+
 /* Up to the limit it goes on: the page behind it is asked for. */
 static void a_list_is_bounded_in_bytes(void **state)
 {
@@ -813,6 +864,8 @@ int main(void)
         cmocka_unit_test(namespaces_say_whose_they_are),
         cmocka_unit_test(namespaces_that_are_late_take_no_service_away),
         cmocka_unit_test(SLOW(a_page_that_is_too_large_is_asked_for_in_smaller_ones)),
+        cmocka_unit_test(SLOW(a_page_of_too_many_lists_is_asked_for_in_smaller_ones)),
+        cmocka_unit_test(brackets_in_scripts_are_no_lists),
         cmocka_unit_test(SLOW(a_list_is_bounded_in_bytes)),
         cmocka_unit_test(a_list_is_bounded_in_items),
         cmocka_unit_test(SLOW(a_list_is_bounded_in_pages)),

@@ -336,6 +336,35 @@ static void what_cannot_be_read_leaves_the_last_good_ones_and_is_told(void **sta
     close_vault(&vault);
 }
 
+/* Requests that read it again while it is wrong. */
+static void another_reason_is_news_and_the_same_is_none(void **state)
+{
+    struct settings_history before, after;
+    struct vault vault;
+
+    (void)state;
+    open_vault(&vault);
+    unlink(vault.path);
+    expect_password(vault.store, "alpha");
+    settings_store_history(vault.store, &before);
+    while (instant_compare(instant_now(), before.tried) == 0)
+        continue;
+    expect_password(vault.store, "alpha");
+    settings_store_history(vault.store, &after);
+    assert_true(instant_compare(before.tried, after.tried) < 0);
+    assert_int_equal(instant_compare(before.read, after.read), 0);
+    expect_history(vault.store, false, 0, 1, "OSCAR_PASSWORD_FILE: its file cannot be read");
+    write_file(vault.path, "");
+    for (size_t i = 0; i < 5; i++)
+        expect_password(vault.store, "alpha");
+    expect_history(vault.store, false, 0, 2, "OSCAR_PASSWORD_FILE: its file is empty or holds a NUL");
+    unlink(vault.path);
+    for (size_t i = 0; i < 5; i++)
+        expect_password(vault.store, "alpha");
+    expect_history(vault.store, false, 0, 3, "OSCAR_PASSWORD_FILE: its file cannot be read");
+    close_vault(&vault);
+}
+
 static void a_file_that_comes_back_as_it_was_is_good_again(void **state)
 {
     char aside[80];
@@ -496,6 +525,7 @@ int main(void)
         cmocka_unit_test(a_secret_comes_from_its_file_and_again_when_that_changes),
         cmocka_unit_test(a_reload_reads_what_does_not_look_changed),
         cmocka_unit_test(what_cannot_be_read_leaves_the_last_good_ones_and_is_told),
+        cmocka_unit_test(another_reason_is_news_and_the_same_is_none),
         cmocka_unit_test(a_file_that_comes_back_as_it_was_is_good_again),
         cmocka_unit_test(a_reason_names_all_that_is_wrong_without_a_secret),
         cmocka_unit_test(a_long_reason_is_cut),

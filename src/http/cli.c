@@ -180,11 +180,10 @@ static const char *parameter(struct exchange *exchange, const char *name)
     return strcmp(name, "QUERY_STRING") == 0 ? ((struct terminal *)exchange)->query : NULL;
 }
 
-static bool write_bytes(struct exchange *exchange, struct text bytes)
+static size_t write_bytes(struct exchange *exchange, struct text bytes)
 {
     (void)exchange;
-    (void)bytes;
-    return true;
+    return bytes.length;
 }
 
 static int descriptor(struct exchange *exchange)

@@ -62,21 +62,21 @@ static bool hold_to_time(struct fcgi_exchange *fcgi)
     return true;
 }
 
-static bool write_bytes(struct exchange *exchange, struct text bytes)
+static size_t write_bytes(struct exchange *exchange, struct text bytes)
 {
     FCGX_Stream *out = backing(exchange)->request.out;
     enum { WRITE_PIECE = 8 * 1024 };
+    struct text rest = bytes;
 
-    while (bytes.length > 0) {
-        int count = bytes.length < WRITE_PIECE ? (int)bytes.length : WRITE_PIECE;
+    while (rest.length > 0) {
+        int count = rest.length < WRITE_PIECE ? (int)rest.length : WRITE_PIECE;
 
-        if (!hold_to_time(backing(exchange)))
-            return false;
-        if (FCGX_PutStr(bytes.data, count, out) != count || FCGX_GetError(out) != 0)
-            return false;
-        bytes = text_skip(bytes, (size_t)count);
+        if (!hold_to_time(backing(exchange)) || FCGX_PutStr(rest.data, count, out) != count ||
+            FCGX_GetError(out) != 0)
+            break;
+        rest = text_skip(rest, (size_t)count);
     }
-    return true;
+    return bytes.length - rest.length;
 }
 
 static int descriptor(struct exchange *exchange)

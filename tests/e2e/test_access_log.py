@@ -11,6 +11,7 @@ from harness import expect
 from harness.app import ROOT, run
 from harness.client import ADMIN, USER, basic
 from harness.fake_prometheus import Cut, Hold, Reply, vector
+from harness.figures import scrape
 from harness.hostile_oidc import GROUP, HostileOidc
 from harness.jose import EcKey
 from harness.kube import Kube
@@ -18,7 +19,7 @@ from harness.nginx import Nginx
 from harness.waiting import SLOWDOWN, wait_until
 
 DAY = "start=2026-01-01T00:00:00Z&end=2026-01-02T00:00:00Z"
-FIELDS = ["time", "level", "msg", "request_id", "method", "path", "route", "status", "bytes", "ms", "complete",
+FIELDS = ["time", "level", "msg", "request_id", "method", "path", "route", "status", "bytes", "cut", "ms", "complete",
           *(f"{backend}_{what}" for backend in ("prometheus", "loki", "kubernetes", "oidc")
             for what in ("ms", "requests", "failures")), "reason"]
 
@@ -122,6 +123,25 @@ def test_a_client_that_went_away(start, fake):
     [line] = wait_until(lambda: lines(app), "the line")
     assert (line["msg"], line["status"], line["bytes"]) == ("client went away", "499", "0")
     assert (line["prometheus_requests"], line["prometheus_failures"]) == ("1", "0")
+
+
+def test_an_answer_that_is_cut_says_so(start, folder):
+    """The client goes away within it. It is no report that was answered, and its bytes are those that were taken."""
+    (folder / "x.log").write_text("".join(
+        f"[GIN-EXECUTIONS-LOGGER] 2026-01-01T10:00:00Z | 200 | 1ms | ::1 | POST /run/s | {'u' * 90}{n}\n"
+        for n in range(20000)))
+    app = start({"OSCAR_METRICS_LOG_FILES": folder / "x.log"})
+    query = DAY + "&group_by=user&format=csv"
+    whole, reports = len(app.breakdown(query).body), scrape(app).all("oscar_metrics_reports_total", "complete")
+    with app.begin("/system/metrics/breakdown", query) as connection:
+        assert connection.socket.recv(1)
+    line = wait_until(lambda: lines(app)[1:], "the line")[0]
+    assert (line["msg"], line["status"], line["cut"]) == ("request", "200", "true")
+    assert 0 < int(line["bytes"]) < whole and "cut" not in lines(app)[0]
+    after = scrape(app)
+    assert after.all("oscar_metrics_reports_total", "complete") == reports
+    assert after.all("oscar_metrics_http_response_bytes_total", "route")["/system/metrics/breakdown"] \
+        == whole + int(line["bytes"])
 
 
 def test_who_is_turned_away(start, fake):

@@ -148,8 +148,11 @@ enum logscan_item logscan_next(struct logscan *scan, struct logscan_line *line)
             line->from = begin_of(scan, line->from);
             return LOGSCAN_LONG;
         }
-        if (take(scan, line, &item))
+        if (take(scan, line, &item)) {
+            /* The last piece of a line: who begins there later would not have those before it. */
+            scan->ended_open |= line->tail && scan->given != NULL;
             return item;
+        }
     }
 }
 

@@ -177,6 +177,33 @@ static void a_line_that_was_half_written_counts_once_it_is_whole(void **state)
     assert_int_equal(reading_count(f, NULL), 2);
 }
 
+/* Of a line in pieces the last one has no end yet: whoever goes on there later needs those before it. */
+static void a_last_piece_that_was_half_written_belongs_to_those_before_it(void **state)
+{
+    struct fixture *f = *state;
+    const char *rest = "alf | a1@egi.eu\n";
+
+    folder_put(
+        f, "a.log",
+        FIRST CRI("05:00:00", "stdout", "P", "[GIN-EXECUTIONS-LOGGER] ? | 200 | 1ms | ::1 | POST /run/")
+            CRI("05:00:00", "stdout", "F", "half | a1@egi.eu"));
+    folder_cut(f, "a.log", folder_size(f, "a.log") - (int64_t)strlen(rest));
+    reading_run(f, "a.log");
+    folder_append(f, "a.log", rest);
+    reading_forget(f);
+    reading_run(f, "a.log");
+    assert_int_equal(reading_count(f, "half"), 1);
+    /* Nobody has written its line end. */
+    folder_cut(f, "a.log", folder_size(f, "a.log") - 1);
+    for (int i = 0; i < 3; i++) {
+        reading_forget(f);
+        reading_run(f, "a.log");
+        assert_ok(f);
+        assert_int_equal(reading_count(f, "half"), 1);
+        assert_int_equal(reading_count(f, NULL), 2);
+    }
+}
+
 static void a_file_that_was_written_anew_is_read_anew(void **state)
 {
     struct fixture *f = *state;
@@ -367,6 +394,7 @@ int main(void)
         TEST_REMEMBERING(packed_files_are_remembered_too),
         TEST_REMEMBERING(of_a_grown_file_only_the_tail_is_read),
         TEST_REMEMBERING(a_line_that_was_half_written_counts_once_it_is_whole),
+        TEST_REMEMBERING(a_last_piece_that_was_half_written_belongs_to_those_before_it),
         TEST_REMEMBERING(a_file_that_was_written_anew_is_read_anew),
         TEST_REMEMBERING(a_file_of_the_same_size_with_another_time_is_read_anew),
         TEST_REMEMBERING(a_renamed_file_is_the_same_file),

@@ -1,6 +1,9 @@
-/* logfmt on standard error, one write a line. */
+/* logfmt on standard error, one line at a time. */
 #include "log.h"
 
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <string.h>
@@ -62,13 +65,30 @@ static void add_pair(struct buf *line, const char *key, const char *value)
     add_value(line, value ? value : "");
 }
 
+/* A pipe may take a part, and another thread's line behind it: a client's value would then begin a line. */
+static void write_all(struct text line)
+{
+    static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
+
+    pthread_mutex_lock(&turn);
+    while (line.length > 0) {
+        ssize_t written = write(STDERR_FILENO, line.data, line.length);
+
+        if (written >= 0)
+            line = text_skip(line, (size_t)written);
+        else if (errno == EAGAIN)
+            poll(&(struct pollfd){.fd = STDERR_FILENO, .events = POLLOUT}, 1, -1);
+        else if (errno != EINTR)
+            break; /* standard error is gone: there is nowhere left to say so */
+    }
+    pthread_mutex_unlock(&turn);
+}
+
 static void end(struct buf *line)
 {
     line->limit += 1; /* the line end always fits */
     buf_add_char(line, '\n');
-    if (write(STDERR_FILENO, line->data, line->length) < 0) {
-        /* Standard error is gone: there is nowhere left to say so. */
-    }
+    write_all(buf_text(line));
     buf_free(line);
 }
 

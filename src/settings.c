@@ -20,6 +20,8 @@
 /* A shorter key could be found by trying, by who knows an id and its pseudonym. */
 enum { PSEUDONYM_KEY_MIN_BYTES = 32 };
 
+enum { VARIABLE_SIZE = 128 }; /* fits every name of the table, and "_FILE" */
+
 /* A secret's file as it was when it was read. */
 struct origin {
     char *path; /* NULL: the value came from elsewhere */
@@ -228,7 +230,7 @@ static void read_from_file(struct reading *reading, enum setting setting)
     const struct setting_row *row = &setting_rows[setting];
     struct settings *s = reading->settings;
     const char *path, *why;
-    char name[128];
+    char name[VARIABLE_SIZE];
 
     snprintf(name, sizeof(name), "%s_FILE", row->name);
     path = reading->lookup(reading->context, name);
@@ -273,6 +275,14 @@ static void read_one(struct reading *reading, enum setting setting)
         fault(reading, row->name, wrong);
 }
 
+/* Of "name:password". */
+static size_t login_length(const struct settings *s)
+{
+    const char *name = s->text[OSCAR_USERNAME], *password = s->text[OSCAR_PASSWORD];
+
+    return (name ? strlen(name) : 0) + 1 + (password ? strlen(password) : 0);
+}
+
 /* What one row alone cannot know. */
 static void check_together(struct reading *reading)
 {
@@ -280,6 +290,9 @@ static void check_together(struct reading *reading)
 
     if (s->text[OSCAR_USERNAME] && strchr(s->text[OSCAR_USERNAME], ':'))
         fault(reading, "OSCAR_USERNAME", "holds a colon, which HTTP Basic cannot carry in a name");
+    if (login_length(s) > BASIC_CREDENTIALS_MAX_BYTES)
+        fault(reading, "OSCAR_PASSWORD",
+              "is more than 8 KiB together with OSCAR_USERNAME: nobody could log in");
     if (s->number[OSCAR_METRICS_PSEUDONYMS] && s->text[OSCAR_METRICS_PSEUDONYM_KEY] &&
         strlen(s->text[OSCAR_METRICS_PSEUDONYM_KEY]) < PSEUDONYM_KEY_MIN_BYTES)
         fault(reading, "OSCAR_METRICS_PSEUDONYM_KEY",
@@ -446,24 +459,26 @@ static struct settings *read_anew(struct settings_store *store)
     return next;
 }
 
-/* The lock is held. A failure that is no news (`again`) is not counted. */
-static bool take_anew(struct settings_store *store, bool again)
+/* The lock is held. True when what came of it is news, and counted: everything, but for a failure like the
+ * one before when nobody asked (`asked`) for a reading. */
+static bool take_anew(struct settings_store *store, bool asked)
 {
     struct settings_history *history = &store->history;
+    const struct settings_history before = *history;
     struct settings *next = read_anew(store);
+    bool news = asked || next || before.good || strcmp(before.reason, history->reason) != 0;
 
+    history->good = next != NULL;
+    history->tried = instant_now();
     if (next) {
         settings_release(store->current);
         store->current = next;
-        history->read = instant_now();
-        history->tried = history->read;
+        history->read = history->tried;
         history->successes++;
-    } else if (!again) {
-        history->tried = instant_now();
+    } else if (news) {
         history->failures++;
     }
-    history->good = next != NULL;
-    return history->good;
+    return news;
 }
 
 bool settings_store_reload(struct settings_store *store)
@@ -471,7 +486,8 @@ bool settings_store_reload(struct settings_store *store)
     bool good;
 
     pthread_mutex_lock(&store->lock);
-    good = take_anew(store, false);
+    take_anew(store, true);
+    good = store->history.good;
     pthread_mutex_unlock(&store->lock);
     return good;
 }
@@ -490,12 +506,10 @@ struct settings *settings_store_current(struct settings_store *store)
     pthread_mutex_lock(&store->lock);
     /* After a failure every request tries: what was wrong may be right again without a file looking changed.
      */
-    if (!store->history.good || settings_stale(store->current)) {
-        bool again = !store->history.good;
-
-        if (take_anew(store, again))
+    if ((!store->history.good || settings_stale(store->current)) && take_anew(store, false)) {
+        if (store->history.good)
             log_event(LOG_INFO, "settings read again", NULL);
-        else if (!again)
+        else
             log_event(LOG_WARNING, "a changed secret cannot be read: the last good settings stay", "reason",
                       store->history.reason, NULL);
     }

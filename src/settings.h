@@ -107,7 +107,7 @@ void settings_store_free(struct settings_store *store);                /* NULL i
 struct settings *settings_store_current(struct settings_store *store); /* settings_release() it */
 
 /* What became of the readings since the store was made. After a failure every request reads again; of these
- * only a success counts, so that failures are as many as there were reasons. */
+ * only a success or another reason counts, so that failures are as many as there were reasons. */
 struct settings_history {
     bool good;            /* the last reading succeeded (or there was none): what the files say is in force */
     struct instant tried; /* when that was; the time of the store's making when there was none */

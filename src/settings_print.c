@@ -4,7 +4,8 @@
 #include "settings_table.h"
 #include "util/text.h"
 
-/* A URL may carry a password before its host. */
+/* A URL may carry a password before its host. A '/', '?' or '#' in it should have been escaped: what is cut
+ * by one is hidden all the same. */
 static void print_url(const char *url, FILE *out)
 {
     const char *host = strstr(url, "://"), *end, *at = NULL;
@@ -14,6 +15,8 @@ static void print_url(const char *url, FILE *out)
     for (const char *p = host; p < end; p++)
         if (*p == '@')
             at = p;
+    if (at == NULL)
+        at = strrchr(host, '@');
     if (at)
         fprintf(out, "%.*s********%s", (int)(host - url), url, at);
     else

@@ -12,7 +12,7 @@ const struct setting_row setting_rows[SETTING_COUNT] = {
                         .group = "OSCAR", .help = "the admin's name (HTTP Basic)"},
     [OSCAR_PASSWORD] = {"OSCAR_PASSWORD", "", TYPE_TEXT,
                         SETTING_REQUIRED | SETTING_LOGIN | SETTING_SECRET | SETTING_FROM_FILE,
-                        .help = "the admin's password"},
+                        .help = "the admin's password (with the name and a colon 8 KiB at most)"},
     [OSCAR_NAMESPACE] = {"OSCAR_NAMESPACE", "oscar", TYPE_NAME, .help = "where OSCAR's manager runs"},
     [OSCAR_SERVICES_NAMESPACE] = {"OSCAR_SERVICES_NAMESPACE", "oscar-svc", TYPE_NAME,
                                   .help =
@@ -28,7 +28,8 @@ const struct setting_row setting_rows[SETTING_COUNT] = {
     [OIDC_CA_FILE] = {"OIDC_CA_FILE", "", TYPE_TEXT,
                       .help = "certificates (PEM) to trust instead of the system's"},
     [OSCAR_METRICS_SCOPE] = {"OSCAR_METRICS_SCOPE", "visible", TYPE_CHOICE, .choices = "visible owned",
-                             .help = "what OIDC users see"},
+                             .help = "what OIDC users see; visible: the services visible to them; owned: "
+                                     "only their own, deleted ones too"},
     [OSCAR_METRICS_PSEUDONYMS] =
         {"OSCAR_METRICS_PSEUDONYMS", "false", TYPE_FLAG, SETTING_LOGIN,
          .help = "OIDC users see a stable pseudonym, \"user-\" and 32 hexadecimal digits, in place of other "
@@ -63,10 +64,11 @@ const struct setting_row setting_rows[SETTING_COUNT] = {
     [LOKI_EXPOSED_QUERY] =
         {"LOKI_EXPOSED_QUERY",
          "{namespace=\"{{namespace}}\", app=\"{{app}}\"} |~ \"/system/services/.+/exposed\"", TYPE_TEXT,
-         .help = "LogQL for requests to exposed services; with subdomain routes it starts "
-                 "without the filter on the path"},
+         .help = "LogQL for requests to exposed services; with subdomain routes the default "
+                 "has no filter on the path"},
     [LOKI_EXPOSED_NAMESPACE] = {"LOKI_EXPOSED_NAMESPACE", "ingress-nginx", TYPE_NAME,
-                                .help = "where the ingress controller runs; of its pods, too"},
+                                .help =
+                                    "where the ingress controller runs; also where its pods' logs are read"},
     [LOKI_EXPOSED_APP] = {"LOKI_EXPOSED_APP", "ingress-nginx", TYPE_TEXT,
                           .help = "what the ingress controller is called; of pods the label "
                                   "app.kubernetes.io/name"},
@@ -94,7 +96,7 @@ const struct setting_row setting_rows[SETTING_COUNT] = {
     [OSCAR_METRICS_WORKERS] =
         {"OSCAR_METRICS_WORKERS", "16", TYPE_COUNT, .least = 1, .most = 1024,
          .help = "threads; a quarter of them, and one at least of several, is kept for answers "
-                 "that need no backend; more reports than the others can make wait"},
+                 "that need no backend; when all the others are taken, further reports wait"},
     [OSCAR_METRICS_DEADLINE] = {"OSCAR_METRICS_DEADLINE", "50s", TYPE_DURATION, .least = SECOND, .most = HOUR,
                                 .help = "for one request; keep it below the web server's (nginx: 60 s)"},
     [OSCAR_METRICS_MAX_RANGE] = {"OSCAR_METRICS_MAX_RANGE", "400d", TYPE_DURATION, .least = SECOND,

@@ -19,14 +19,31 @@ version() {
     man -w oscar-metrics oscar-metrics-compare
 }
 
+# Links from page to page lead somewhere; larger pages are compressed.
+pages() {
+    local page target folder=/usr/share/doc/oscar-metrics
+    for page in README operations limits testing; do
+        compgen -G "$folder/$page.md*" >/dev/null || wrong "no $page.md"
+    done
+    for page in "$folder"/*.md*; do
+        { zgrep -o '](\([^)#]*\)' "$page" || true; } | cut -c3- | while read -r target; do
+            case $target in "" | http:* | https:*) continue ;; esac
+            [[ $target == /* ]] || target=$folder/$target
+            [ -e "$target" ] || [ -e "$target.gz" ] || wrong "$page: no $target"
+        done
+    done
+}
+
 # Nothing names a place that the package does not have.
 paths() {
-    local file
+    local file found
     for file in /lib/systemd/system/oscar-metrics.{service,socket} "$files"/oscar-metrics{,-upstream}.conf \
         /etc/oscar-metrics/settings /usr/share/doc/oscar-metrics/README.Debian; do
         [ -e "$file" ] || wrong "no $file"
     done
-    ! dpkg -L oscar-metrics | xargs -d '\n' grep -ls /usr/local || wrong "names /usr/local"
+    found=$(dpkg -L oscar-metrics | xargs -d '\n' zgrep -ls /usr/local 2>/dev/null || true)
+    [ -z "$found" ] || wrong "names /usr/local: $found"
+    pages
     grep -q '^ExecStart=/usr/bin/oscar-metrics$' /lib/systemd/system/oscar-metrics.service ||
         wrong "the unit starts something else"
     grep -q "unix:$(sed -n 's/^ListenStream=//p' /lib/systemd/system/oscar-metrics.socket)[ ;]" \
@@ -42,11 +59,54 @@ off() {
     [ ! -e /etc/oscar-metrics/password ] || wrong "a password that nobody made"
 }
 
+# An upgrade starts the service anew if it runs, and leaves the socket alone, where connections wait meanwhile; a removal
+# stops both. What the scripts do is seen with a systemd that only writes down what it is told; where systemd runs, too.
+scripts() {
+    local run script
+    run=$(mktemp -d)
+    for script in preinst postinst prerm postrm; do
+        if [ -e "/var/lib/dpkg/info/oscar-metrics.$script" ]; then
+            sed 's,/run/systemd/system,/,' "/var/lib/dpkg/info/oscar-metrics.$script" >"$run/$script"
+        else
+            echo '#!/bin/sh' >"$run/$script"
+        fi
+        chmod 755 "$run/$script"
+    done
+    for script in deb-systemd-invoke deb-systemd-helper systemctl; do
+        printf '#!/bin/sh\necho "%s $*" >>"%s/said"\n' "$script" "$run" >"$run/$script"
+        chmod 755 "$run/$script"
+    done
+    told upgrade "$run" "prerm upgrade 2" "preinst upgrade 1 2" "postrm upgrade 2" "postinst configure 1" <<'END'
+try-restart oscar-metrics.service
+END
+    told removal "$run" "prerm remove" "postrm remove" <<'END'
+stop oscar-metrics.service oscar-metrics.socket
+END
+    told installation "$run" "preinst install" "postinst configure" </dev/null
+    rm -rf "$run"
+}
+
+# told WHAT FOLDER CALL...: by these calls of scripts units are told what stands on standard input, and nothing else.
+told() {
+    local what=$1 run=$2 call said
+    shift 2
+    : >"$run/said"
+    for call in "$@"; do
+        # shellcheck disable=SC2086 # a script and its arguments
+        (cd "$run" && set -- $call && script=$1 && shift &&
+            DPKG_MAINTSCRIPT_PACKAGE=oscar-metrics DPKG_MAINTSCRIPT_NAME=$script PATH=$run:$PATH "./$script" "$@" </dev/null) ||
+            wrong "$what: $call failed"
+    done
+    said=$(sed -n 's/^deb-systemd-invoke //p; s/^systemctl \(.*oscar-metrics.*\)/\1/p' "$run/said")
+    [ "$said" = "$(cat)" ] || wrong "$what: $said"
+}
+
 units() {
     local said
+    scripts
     said=$(systemd-analyze verify --man=yes oscar-metrics.socket oscar-metrics.service 2>&1) || wrong "$said"
     [[ $said != *oscar-metrics* ]] || wrong "$said"
-    systemd-analyze security --offline=true --threshold=20 /lib/systemd/system/oscar-metrics.service
+    systemd-analyze security --offline=true --threshold=19 /lib/systemd/system/oscar-metrics.service
 }
 
 # What the unit would start with, as soon as there is a password.

@@ -15,7 +15,7 @@ enum { OWN_ID_BYTES = 16 };
 
 struct pairs {
     struct arena *arena;
-    struct log_pair all[10 + 3 * BACKEND_COUNT];
+    struct log_pair all[11 + 3 * BACKEND_COUNT];
     size_t count;
 };
 
@@ -84,6 +84,8 @@ void access_log(const struct request *request, enum route_label route, int statu
     add(&pairs, "route", route_label_name(route));
     add_number(&pairs, "status", (uint64_t)status);
     add_number(&pairs, "bytes", request->bytes);
+    if (request->cut)
+        add(&pairs, "cut", "true");
     add_number(&pairs, "ms", (uint64_t)took / 1000);
     if (request->complete)
         add(&pairs, "complete", request->complete);

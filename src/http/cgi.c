@@ -24,18 +24,20 @@ static const char *parameter(struct exchange *exchange, const char *name)
     return getenv(name);
 }
 
-static bool write_bytes(struct exchange *exchange, struct text bytes)
+static size_t write_bytes(struct exchange *exchange, struct text bytes)
 {
+    struct text rest = bytes;
+
     (void)exchange;
-    while (bytes.length > 0) {
-        ssize_t count = write(STDOUT_FILENO, bytes.data, bytes.length);
+    while (rest.length > 0) {
+        ssize_t count = write(STDOUT_FILENO, rest.data, rest.length);
 
         if (count < 0 && errno != EINTR)
-            return false;
+            break;
         if (count > 0)
-            bytes = text_skip(bytes, (size_t)count);
+            rest = text_skip(rest, (size_t)count);
     }
-    return true;
+    return bytes.length - rest.length;
 }
 
 /* A pipe says when nobody reads it any more. A socket may be closed on one side only, which says nothing. */

@@ -79,7 +79,7 @@ void cli_print_help(FILE *out)
           "      --service=NAME   six numbers about one service, instead of the summary\n"
           "      --metric=KEY     with --service: only this one, cpu-hours or the like\n"
           "      --owner=ID       only what belongs to this owner\n"
-          "      --format=FORMAT  table (the start), json (as over HTTP), or csv (with --group-by)\n"
+          "      --format=FORMAT  table (the default), json (as over HTTP), or csv (with --group-by)\n"
           "  -h, --help           print this help\n"
           "\n"
           "Exit status: 0 the report is complete; 3 it is there, but some source was partial or missing, as "
@@ -180,11 +180,10 @@ static const char *parameter(struct exchange *exchange, const char *name)
     return strcmp(name, "QUERY_STRING") == 0 ? ((struct terminal *)exchange)->query : NULL;
 }
 
-static bool write_bytes(struct exchange *exchange, struct text bytes)
+static size_t write_bytes(struct exchange *exchange, struct text bytes)
 {
     (void)exchange;
-    (void)bytes;
-    return true;
+    return bytes.length;
 }
 
 static int descriptor(struct exchange *exchange)

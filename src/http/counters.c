@@ -12,6 +12,11 @@
 static const char *const source_names[COUNTERS_SOURCES] = {
     "service-inventory", "prometheus", "loki", "request-logs", "exposed-request-logs", "country-attribution"};
 
+const char *counters_status_name(size_t status)
+{
+    return status == COUNTERS_OFF ? "off" : status_level_name((enum status_level)status);
+}
+
 struct counters {
     pthread_mutex_t lock;
     struct counters_view view;
@@ -54,9 +59,11 @@ void counters_answer(struct counters *counters, enum route_label route, int stat
 /* The lock is held. */
 static void add_source(struct counters *counters, const struct source_status *status)
 {
+    size_t row = status->off ? COUNTERS_OFF : (size_t)status->level;
+
     for (size_t i = 0; i < COUNTERS_SOURCES; i++)
         if (strcmp(source_names[i], status->name) == 0)
-            counters->view.sources[i][status->level]++;
+            counters->view.sources[i][row]++;
 }
 
 void counters_report(struct counters *counters, const struct report *report)

@@ -16,8 +16,13 @@
 struct report;
 
 /* The names that sources have in answers. */
-enum { COUNTERS_SOURCES = 6, COUNTERS_LEVELS = STATUS_MISSING + 1 };
+enum { COUNTERS_SOURCES = 6 };
 const char *counters_source_name(size_t source);
+
+/* Their statuses there, by enum status_level, and one more: of what is missing, what the settings do not
+ * want. */
+enum { COUNTERS_OFF = STATUS_MISSING + 1, COUNTERS_STATUSES };
+const char *counters_status_name(size_t status);
 
 /* All of one moment. */
 struct counters_view {
@@ -26,7 +31,7 @@ struct counters_view {
     struct histogram times[ROUTE_LABELS];
     uint64_t bytes[ROUTE_LABELS]; /* of bodies */
     uint64_t reports[2];          /* [1]: complete */
-    uint64_t sources[COUNTERS_SOURCES][COUNTERS_LEVELS];
+    uint64_t sources[COUNTERS_SOURCES][COUNTERS_STATUSES];
     uint64_t refused; /* 503 too busy */
 };
 

@@ -3,6 +3,7 @@
 #define OM_HTTP_EXCHANGE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "util/text.h"
@@ -14,8 +15,9 @@ struct exchange_ops {
     /* A CGI variable (RFC 3875): "REQUEST_METHOD", "SCRIPT_NAME", "QUERY_STRING", "HTTP_AUTHORIZATION", ...
      * NULL when it was not sent. Valid until the exchange ends. */
     const char *(*parameter)(struct exchange *exchange, const char *name);
-    /* Sends bytes of a CGI response. False when nobody takes them any more. */
-    bool (*write)(struct exchange *exchange, struct text bytes);
+    /* Sends bytes of a CGI response. How many were taken: fewer than they are when nobody takes them any
+     * more. */
+    size_t (*write)(struct exchange *exchange, struct text bytes);
     /* The client's connection, to be watched for its going away; -1 when there is none. */
     int (*descriptor)(struct exchange *exchange);
 };
@@ -26,6 +28,7 @@ struct exchange {
     int64_t began;    /* when it came: clock_ms() */
     int64_t began_us; /* the same moment: clock_us() */
     int64_t until;    /* clock_ms(): writing its answer ends then, done or not; 0: never */
+    int64_t patience; /* ms, at most, for its peer to take more of the answer; 0: as the connection has it */
     bool hours;       /* once it was found that it has to wait: the report asks for hours */
     bool passed_gate; /* serve()'s: its credentials were judged, and the rest is to be served again */
     bool invalid;     /* what was sent cannot be served: a NUL in a parameter, a role that is not ours */

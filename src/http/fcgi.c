@@ -4,16 +4,21 @@
 #include "http/fcgi.h"
 
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 
 #include <fastcgi.h>
 #include <fcgiapp.h>
 
+#include "caps.h"
 #include "util/memory.h"
 #include "util/timestamp.h"
 
 struct fcgi_exchange {
     struct exchange exchange;
     FCGX_Request request;
+    const atomic_int_least64_t *end; /* NULL: there is none */
+    int64_t send_ms;                 /* that the kernel waits for the peer to take more, as set now */
 };
 
 static struct fcgi_exchange *backing(struct exchange *exchange)
@@ -26,22 +31,52 @@ static const char *parameter(struct exchange *exchange, const char *name)
     return FCGX_GetParam(name, backing(exchange)->request.envp);
 }
 
-static bool write_bytes(struct exchange *exchange, struct text bytes)
+/* Until when what is left may be written: clock_ms(). */
+static int64_t last_moment(const struct fcgi_exchange *fcgi)
+{
+    int64_t until = fcgi->exchange.until > 0 ? fcgi->exchange.until : INT64_MAX;
+    int64_t end = fcgi->end ? atomic_load(fcgi->end) : INT64_MAX;
+
+    return end < until ? end : until;
+}
+
+/* The next write ends in time, whatever the peer does: one that takes a little now and then would hold the
+ * worker for ever, and one that takes nothing would hold up the end of the program. False: it is over, and
+ * nothing goes out any more, also not what libfcgi still holds. */
+static bool hold_to_time(struct fcgi_exchange *fcgi)
+{
+    int64_t left = last_moment(fcgi) - clock_ms(), patience = fcgi->exchange.patience;
+
+    if (left <= 0) {
+        shutdown(fcgi->request.ipcFd, SHUT_RDWR);
+        return false;
+    }
+    if (patience > 0 && left > patience)
+        left = patience;
+    if (left < fcgi->send_ms) {
+        struct timeval timeout = {.tv_sec = left / 1000, .tv_usec = left % 1000 * 1000};
+
+        setsockopt(fcgi->request.ipcFd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
+        fcgi->send_ms = left;
+    }
+    return true;
+}
+
+static size_t write_bytes(struct exchange *exchange, struct text bytes)
 {
     FCGX_Stream *out = backing(exchange)->request.out;
     enum { WRITE_PIECE = 8 * 1024 };
+    struct text rest = bytes;
 
-    while (bytes.length > 0) {
-        int count = bytes.length < WRITE_PIECE ? (int)bytes.length : WRITE_PIECE;
+    while (rest.length > 0) {
+        int count = rest.length < WRITE_PIECE ? (int)rest.length : WRITE_PIECE;
 
-        /* A peer that takes a little now and then would hold the worker for ever. */
-        if (exchange->until > 0 && clock_ms() >= exchange->until)
-            return false;
-        if (FCGX_PutStr(bytes.data, count, out) != count || FCGX_GetError(out) != 0)
-            return false;
-        bytes = text_skip(bytes, (size_t)count);
+        if (!hold_to_time(backing(exchange)) || FCGX_PutStr(rest.data, count, out) != count ||
+            FCGX_GetError(out) != 0)
+            break;
+        rest = text_skip(rest, (size_t)count);
     }
-    return true;
+    return bytes.length - rest.length;
 }
 
 static int descriptor(struct exchange *exchange)
@@ -56,7 +91,7 @@ bool fcgi_init(void)
     return FCGX_Init() == 0;
 }
 
-struct exchange *fcgi_begin(int connection, bool nul)
+struct exchange *fcgi_begin(int connection, bool nul, const atomic_int_least64_t *end)
 {
     struct fcgi_exchange *exchange = memory_new(1, sizeof(*exchange));
     FCGX_Request *request = &exchange->request;
@@ -73,6 +108,8 @@ struct exchange *fcgi_begin(int connection, bool nul)
         return NULL;
     }
     exchange->exchange.ops = &fcgi_ops;
+    exchange->end = end;
+    exchange->send_ms = LOBBY_SEND_SECONDS * INT64_C(1000); /* as the lobby has set it */
     exchange->exchange.began_us = clock_us();
     exchange->exchange.began = exchange->exchange.began_us / 1000;
     /* An authorizer's answer would let somebody in elsewhere. */
@@ -87,6 +124,7 @@ bool fcgi_end(struct exchange *exchange)
 
     /* Ours to close, whatever the web server asked for: a kept connection would be a silent one. */
     request->keepConnection = 1;
+    hold_to_time(backing(exchange));
     FCGX_Finish_r(request);
     open = request->ipcFd >= 0;
     free(backing(exchange));

@@ -97,17 +97,11 @@ static void close_guest(struct lobby *lobby, struct guest *guest)
     close(let_go(lobby, guest));
 }
 
+/* The lists' lock is held. */
 static void take_in(struct lobby *lobby, struct queue *queue, int fd)
 {
-    struct guest *guest;
+    struct guest *guest = memory_new(1, sizeof(*guest));
 
-    pthread_mutex_lock(&lobby->lists);
-    if (lobby->guests >= LOBBY_GUESTS_MAX) {
-        pthread_mutex_unlock(&lobby->lists);
-        close(fd);
-        return;
-    }
-    guest = memory_new(1, sizeof(*guest));
     *guest = (struct guest){
         .older = queue->newest, .queue = queue, .fd = fd, .until = clock_ms() + queue->patience_ms};
     *(queue->newest ? &queue->newest->newer : &queue->oldest) = guest;
@@ -116,6 +110,15 @@ static void take_in(struct lobby *lobby, struct queue *queue, int fd)
     lobby->guests++;
     /* EPOLLOUT is there at once: whoever waits hears of a guest whose time it did not know of. */
     watch(lobby, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, guest);
+}
+
+static void take_leave(struct lobby *lobby, int fd)
+{
+    pthread_mutex_lock(&lobby->lists);
+    if (lobby->guests < LOBBY_GUESTS_MAX)
+        take_in(lobby, &lobby->leaving, fd);
+    else
+        close(fd);
     pthread_mutex_unlock(&lobby->lists);
 }
 
@@ -141,12 +144,14 @@ static void set_timeout(int fd, int option, time_t seconds)
     setsockopt(fd, SOL_SOCKET, option, &timeout, sizeof(timeout));
 }
 
-/* Only the thread whose turn it is closes guests: another could close the one that it is about to look at. */
-static void make_room(struct lobby *lobby)
+/* In place of the oldest when there are too many. Only the thread whose turn it is closes guests: another
+ * could close the one that it is about to look at. */
+static void await_request(struct lobby *lobby, int fd)
 {
     pthread_mutex_lock(&lobby->lists);
     if (lobby->guests >= LOBBY_GUESTS_MAX)
         close_guest(lobby, lobby->leaving.oldest ? lobby->leaving.oldest : lobby->arriving.oldest);
+    take_in(lobby, &lobby->arriving, fd);
     pthread_mutex_unlock(&lobby->lists);
 }
 
@@ -178,8 +183,7 @@ static struct arrival receive(struct lobby *lobby)
         close(fd);
         return nobody;
     }
-    make_room(lobby);
-    take_in(lobby, &lobby->arriving, fd);
+    await_request(lobby, fd);
     return nobody;
 }
 
@@ -195,9 +199,11 @@ static bool drain(struct lobby *lobby, int fd)
     return length == 0 || (length < 0 && errno != EAGAIN && errno != EINTR);
 }
 
-/* Something new from a guest: gives its connection when the request is now there. */
-static struct arrival attend(struct lobby *lobby, struct guest *guest)
+/* Something new from a guest: gives its connection when the request is now there. Of one who has gone within
+ * it, or will send no more, the rest does not come. */
+static struct arrival attend(struct lobby *lobby, struct guest *guest, uint32_t events)
 {
+    bool ended = events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR);
     struct arrival arrival = nobody;
 
     pthread_mutex_lock(&lobby->lists);
@@ -209,7 +215,7 @@ static struct arrival attend(struct lobby *lobby, struct guest *guest)
 
         if (verdict == RECORD_READY)
             arrival.connection = let_go(lobby, guest);
-        else if (verdict == RECORD_WRONG)
+        else if (verdict == RECORD_WRONG || ended)
             close_guest(lobby, guest);
     }
     pthread_mutex_unlock(&lobby->lists);
@@ -249,13 +255,14 @@ static void begin_to_close(struct lobby *lobby)
     pthread_mutex_unlock(&lobby->lists);
 }
 
-/* Who sends others away may leave nobody to wait for. */
+/* Who sends others away may leave nobody to wait for. Who leaves is waited for, too: a connection that is
+ * closed with bytes unread takes back what the peer has not got yet. */
 static bool is_over(struct lobby *lobby)
 {
     bool empty;
 
     pthread_mutex_lock(&lobby->lists);
-    empty = lobby->arriving.oldest == NULL;
+    empty = lobby->guests == 0;
     pthread_mutex_unlock(&lobby->lists);
     return lobby->closing && empty;
 }
@@ -279,7 +286,7 @@ struct arrival lobby_next(struct lobby *lobby)
         else if (event.data.ptr == &lobby->listening)
             arrival = receive(lobby);
         else
-            arrival = attend(lobby, event.data.ptr);
+            arrival = attend(lobby, event.data.ptr, event.events);
     }
     pthread_mutex_unlock(&lobby->turn);
     return arrival;
@@ -307,7 +314,7 @@ void lobby_leave(struct lobby *lobby, const struct arrival *served)
         return;
     }
     shutdown(served->connection, SHUT_WR);
-    take_in(lobby, &lobby->leaving, served->connection);
+    take_leave(lobby, served->connection);
 }
 
 void lobby_close(struct lobby *lobby)

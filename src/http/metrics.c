@@ -53,6 +53,10 @@ static void add_process(struct buf *out, const struct counters_view *counters)
     if (process.has_memory)
         add_gauge(out, "process_resident_memory_bytes", "Memory of the process that is in RAM.",
                   process.resident_bytes);
+    if (process.has_allocated)
+        add_gauge(out, "oscar_metrics_allocated_bytes",
+                  "Memory that the program has in use, without what its allocator keeps.",
+                  process.allocated_bytes);
     if (process.has_files)
         add_gauge(out, "process_open_fds", "Open file descriptors.", process.open_files);
     add_gauge(out, "process_max_fds", "How many file descriptors may be open.", process.max_files);
@@ -95,11 +99,10 @@ static void add_reports(struct buf *out, const struct counters_view *view)
     exposition_family(out, name, EXPOSITION_COUNTER,
                       "Sources of the reports that were answered, by what they could see.");
     for (size_t i = 0; i < COUNTERS_SOURCES; i++)
-        for (size_t j = 0; j < COUNTERS_LEVELS; j++)
-            exposition_number(out, name,
-                              LABELS({"source", counters_source_name(i)},
-                                     {"status", status_level_name((enum status_level)j)}),
-                              view->sources[i][j]);
+        for (size_t j = 0; j < COUNTERS_STATUSES; j++)
+            exposition_number(
+                out, name, LABELS({"source", counters_source_name(i)}, {"status", counters_status_name(j)}),
+                view->sources[i][j]);
     name = "oscar_metrics_reports_refused_total";
     exposition_family(out, name, EXPOSITION_COUNTER, "Requests that were refused with 503 too busy.");
     exposition_number(out, name, NULL, view->refused);

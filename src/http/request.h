@@ -44,6 +44,7 @@ struct request {
     /* What was answered: for the log, and for the command line. */
     int status;           /* 0: nothing */
     size_t bytes;         /* of the body, as far as somebody took them */
+    bool cut;             /* that was not all of it */
     const char *reason;   /* of a refusal, for the log alone; NULL: the answer says it all */
     const char *refusal;  /* why there is no report, in the words of the answer */
     const char *complete; /* of a report: "true", "false" */

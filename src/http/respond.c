@@ -7,6 +7,22 @@
 
 enum { HEAD_SIZE = 4096 };
 
+/* The parts of an answer go out, as far as somebody takes them. */
+static void send_answer(struct request *request, int status, struct text head, struct text body)
+{
+    struct exchange *exchange = request->exchange;
+
+    if (exchange->ops->write(exchange, head) < head.length) {
+        request->complete = NULL;
+        return;
+    }
+    request->status = status;
+    if (text_is(request->method, "HEAD"))
+        return;
+    request->bytes = exchange->ops->write(exchange, body);
+    request->cut = request->bytes < body.length;
+}
+
 enum stage respond(struct request *request, int status, const char *content_type,
                    const struct header *headers, struct text body)
 {
@@ -20,10 +36,7 @@ enum stage respond(struct request *request, int status, const char *content_type
     for (; headers && headers->name; headers++)
         buf_format(&head, "%s: %s\r\n", headers->name, headers->value);
     buf_add_string(&head, "\r\n");
-    request->status = status;
-    if (request->exchange->ops->write(request->exchange, buf_text(&head)) &&
-        !text_is(request->method, "HEAD") && request->exchange->ops->write(request->exchange, body))
-        request->bytes = body.length;
+    send_answer(request, status, buf_text(&head), body);
     buf_free(&head);
     return ANSWERED;
 }

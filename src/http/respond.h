@@ -11,7 +11,8 @@ struct header {
 };
 
 /* Any answer. To HEAD goes everything but the body. `headers` may be NULL. Always gives ANSWERED, so that a
- * stage can end with it. */
+ * stage can end with it. The request tells what was taken; where that was not even the head, nothing was
+ * answered. */
 enum stage respond(struct request *request, int status, const char *content_type,
                    const struct header *headers, struct text body);
 

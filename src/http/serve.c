@@ -138,6 +138,7 @@ static enum stage answer(struct request *request, enum serve_as as)
     enum stage stage;
 
     request->exchange->until = request->began + SERVE_ANSWER_DEADLINES * deadline;
+    request->exchange->patience = deadline; /* or the connection's own, which is mostly less */
     /* A twentieth of the time is kept for writing the answer down. */
     request->deadline = request->began + deadline / 20 * 19;
     /* What waited so long that a tenth is left would be a report of what could not be read. */

@@ -15,6 +15,7 @@
 #include "net/fetch.h"
 #include "util/arena.h"
 #include "util/memory.h"
+#include "util/timestamp.h"
 
 struct pool {
     const struct server *server;
@@ -23,6 +24,7 @@ struct pool {
     pthread_t *threads;
     size_t count, wanted;
     atomic_size_t busy;
+    atomic_int_least64_t end; /* clock_ms(): what is still being written then is cut */
 };
 
 struct worker {
@@ -81,7 +83,7 @@ static void admit(const struct worker *worker, struct visit *visit)
 
 static void receive(const struct worker *worker, const struct arrival *arrival)
 {
-    struct exchange *exchange = fcgi_begin(arrival->connection, arrival->seen.nul);
+    struct exchange *exchange = fcgi_begin(arrival->connection, arrival->seen.nul, &worker->pool->end);
     struct visit *visit;
 
     if (exchange == NULL)
@@ -126,6 +128,7 @@ struct pool *pool_start(const struct server *server, int listening, size_t count
 
     pool->server = server;
     pool->wanted = count;
+    atomic_init(&pool->end, INT64_MAX);
     pool->admission = admission_new(admission_slots(count));
     pool->threads = memory_new(count, sizeof(*pool->threads));
     pool->lobby = lobby_new(listening);
@@ -163,8 +166,11 @@ bool pool_stop(struct pool *pool, int64_t patience_ms)
 {
     struct timespec end;
 
+    /* Who is let in last has all of it, too. */
+    patience_ms += LOBBY_CLOSING_MS;
     clock_gettime(CLOCK_REALTIME, &end);
     end.tv_sec += (time_t)(patience_ms / 1000) + 1;
+    atomic_store(&pool->end, clock_ms() + patience_ms);
     lobby_close(pool->lobby);
     for (size_t i = 0; i < pool->count; i++)
         if (pthread_timedjoin_np(pool->threads[i], NULL, &end) != 0)

@@ -12,8 +12,9 @@ struct server;
 /* Starts `count` threads. `server` and the socket must outlive the pool. NULL when they cannot be started. */
 struct pool *pool_start(const struct server *server, int listening, size_t count);
 
-/* Accepts no more, lets finish what runs, and waits for that at most `patience_ms`. True: all threads have
- * ended and the pool is freed; false: some still run, and only the end of the process ends them. */
+/* Accepts no more, and lets finish what runs; answers whose peers have not taken them `patience_ms` after who
+ * was let in last are cut. True: all threads have ended and the pool is freed; false: some still run a second
+ * later, and only the end of the process ends them. */
 bool pool_stop(struct pool *pool, int64_t patience_ms);
 
 /* A pool, seen at one moment: figures for the operator. */

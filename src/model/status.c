@@ -48,6 +48,7 @@ __attribute__((format(printf, 4, 0))) static void note(struct source_status *sta
 
     if (level > status->level)
         status->level = level;
+    status->off = false;
     vsnprintf(words, sizeof(words), format, args);
     add_note(status, open, words);
 }
@@ -70,10 +71,20 @@ void status_note_open(struct source_status *status, enum status_level level, con
     va_end(args);
 }
 
+void status_turned_off(struct source_status *status)
+{
+    bool alone = status->level == STATUS_OK;
+
+    status_note_open(status, STATUS_MISSING, "not configured");
+    status->off = alone;
+}
+
 void status_join(struct source_status *status, const struct source_status *part)
 {
     if (part->level > status->level)
         status->level = part->level;
+    if (part->level != STATUS_OK)
+        status->off = false;
     for (size_t i = 0; i < part->note_count && i < STATUS_NOTES_MAX; i++)
         add_note(status, part->open[i], part->notes[i]);
     if (part->note_count > STATUS_NOTES_MAX)

@@ -17,6 +17,7 @@ struct source_status {
     struct arena *arena;
     const char *name; /* as the contract spells it: "prometheus", "request-logs", ... */
     enum status_level level;
+    bool off; /* missing, and nothing but: the settings do not want it */
     bool has_time;
     struct instant last_updated; /* when the oldest of the data was read */
     const char *notes[STATUS_NOTES_MAX];
@@ -36,6 +37,11 @@ void status_note(struct source_status *status, enum status_level level, const ch
  * that somebody else worded. */
 void status_note_open(struct source_status *status, enum status_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* Nothing is wrong, and nothing is there: the operator has turned this source off. In an answer it is
+ * missing, "not configured"; whoever looks after the program is told "off". What is noted besides makes it
+ * missing there, too. */
+void status_turned_off(struct source_status *status);
 
 /* Leaves only the open notes, and one that says that there were others. The level stays. */
 void status_hide_words(struct source_status *status);

@@ -32,7 +32,7 @@ struct fetch {
     char *backend; /* "https://host:port"; NULL: there is none */
     char *ca_file; /* NULL: the system's */
     enum backend of;
-    bool out;      /* not tried: it could not be connected to just now */
+    bool unsent;   /* too late, or it could not be connected to just now */
     int64_t began; /* clock_us() */
     int64_t deadline, retry_after_ms;
     fetch_take *take; /* NULL: the body is kept */
@@ -358,10 +358,10 @@ static bool is_out(struct fetch *fetch)
     if (fetch->shared == NULL)
         return false;
     fetch->retry_after_ms = outages_left(fetch->shared->outages, text_of(fetch->backend), clock_ms(), words);
-    fetch->out = fetch->retry_after_ms > 0;
-    if (fetch->out)
+    fetch->unsent = fetch->retry_after_ms > 0;
+    if (fetch->unsent)
         set_outcome(fetch, FETCH_REFUSED, "%s", words);
-    return fetch->out;
+    return fetch->unsent;
 }
 
 static void prepare(struct fetch *fetch, const struct fetch_request *request)
@@ -374,6 +374,7 @@ static void prepare(struct fetch *fetch, const struct fetch_request *request)
         return;
     }
     if (left <= 0) {
+        fetch->unsent = true;
         set_outcome(fetch, FETCH_TIMEOUT, "%s", curl_end_late);
         return;
     }
@@ -415,7 +416,7 @@ static void count_end(struct fetcher *fetcher, const struct fetch *fetch, long s
                               .outcome = fetch->outcome,
                               .status = status,
                               .why = fetch->why,
-                              .tried = !fetch->out,
+                              .tried = !fetch->unsent,
                               .took = now - fetch->began};
 
     /* Whoever waited until the deadline may be quicker to say so than curl. */
@@ -551,7 +552,7 @@ static bool move_on(struct fetcher *fetcher)
             continue;
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &private);
         fetch = (struct fetch *)(void *)private;
-        if (code != CURLE_OK && fetch->outcome == FETCH_ANSWERED)
+        if (fetch->outcome == FETCH_ANSWERED)
             fetch->outcome = curl_end_read(&(struct curl_end){.easy = fetch->easy,
                                                               .code = code,
                                                               .error = fetch->error,

@@ -50,8 +50,9 @@ struct traffic_end {
     enum fetch_outcome outcome;
     long status;     /* HTTP, of FETCH_ANSWERED */
     const char *why; /* of all other outcomes */
-    bool tried;      /* false: refused at once, for what was found out before; no news of the backend */
-    int64_t took;    /* microseconds */
+    bool tried;   /* false: too late to be sent, or refused at once for what was found out before; no news of
+                     the backend */
+    int64_t took; /* microseconds */
 };
 
 struct traffic *traffic_new(void);

@@ -14,6 +14,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
 
 #include "caps.h"
 #include "util/memory.h"
@@ -95,6 +96,21 @@ static struct version version_of(const char *file)
     return version;
 }
 
+/* What OpenSSL finds out about a certificate when it first verifies by it, it keeps in it. Now, under our
+ * lock: a store that is shared does not change any more. */
+static void look_through(const X509_STORE *store)
+{
+    STACK_OF(X509_OBJECT) *objects = X509_STORE_get0_objects(store);
+
+    for (int i = 0; i < sk_X509_OBJECT_num(objects); i++) {
+        X509 *certificate = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(objects, i));
+
+        if (certificate)
+            X509_check_purpose(certificate, -1, 0);
+    }
+    ERR_clear_error(); /* a fault of a certificate is its connections' business */
+}
+
 static X509_STORE *read_store(const char *file, const char *folder)
 {
     X509_STORE *store = X509_STORE_new();
@@ -109,6 +125,7 @@ static X509_STORE *read_store(const char *file, const char *folder)
     }
     /* As curl does: what is trusted need not be a root. */
     X509_STORE_set_flags(store, X509_V_FLAG_TRUSTED_FIRST | X509_V_FLAG_PARTIAL_CHAIN);
+    look_through(store);
     return store;
 }
 
@@ -135,18 +152,23 @@ static X509_STORE *current_store(struct trust *trust, const char *file, const ch
     /* Before it is read: of a file that changes meanwhile, the version will not be the one that is kept. */
     struct version version = version_of(file);
     struct row *row = find(trust, file, folder);
+    X509_STORE *store;
 
     if (row && memcmp(&row->version, &version, sizeof(version)) == 0)
         return row->store;
+    if (row)
+        forget(row);
+    store = read_store(file, folder);
+    /* One that cannot be read takes no other's place. */
+    if (store == NULL)
+        return NULL;
     if (row == NULL) {
         row = &trust->rows[trust->next];
         trust->next = (trust->next + 1) % TRUST_STORES_MAX;
+        forget(row);
     }
-    forget(row);
-    row->store = read_store(file, folder);
-    if (row->store)
-        *row = (struct row){row->store, copy(file), copy(folder), version};
-    return row->store;
+    *row = (struct row){store, copy(file), copy(folder), version};
+    return store;
 }
 
 void trust_state(struct trust *trust, const char *file, char state[TRUST_STATE_SIZE])

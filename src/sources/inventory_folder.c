@@ -225,7 +225,7 @@ static enum job_state open_next_folder(struct inventory_job *job)
     return JOB_READY;
 }
 
-/* The bytes of a regular file, in job->bytes. NULL, or why not. */
+/* The bytes of a regular file, in job->bytes, which was cleared. NULL, or why not. */
 static const char *read_bytes(struct inventory_job *job, int fd)
 {
     char piece[READ_PIECE];
@@ -236,14 +236,13 @@ static const char *read_bytes(struct inventory_job *job, int fd)
         return error_words(errno);
     if (!S_ISREG(seen.st_mode))
         return "no regular file";
-    buf_clear(&job->bytes);
     while ((got = read(fd, piece, sizeof(piece))) > 0)
         if (!buf_add(&job->bytes, (struct text){piece, (size_t)got}))
             return "larger than 1 MiB";
     return got < 0 ? error_words(errno) : NULL;
 }
 
-/* NULL, or why the definition is none. */
+/* NULL, or why the definition is none. What was read of it is in job->bytes. */
 static const char *read_file(struct inventory_job *job, struct entry entry, struct service *out)
 {
     struct arena *arena = job->context->arena;
@@ -252,6 +251,7 @@ static const char *read_file(struct inventory_job *job, struct entry entry, stru
     int fd = openat(job->root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     const char *why;
 
+    buf_clear(&job->bytes);
     out->name = (struct text){NULL, 0};
     if (fd < 0)
         return errno == ENXIO ? "no regular file" : error_words(errno);

@@ -86,13 +86,15 @@ static bool retry_later(struct kube_list *list, const struct fetch_answer *answe
     return true;
 }
 
-/* True: the list will be read again from its beginning. */
-static bool begin_again(struct kube_list *list, const struct fetch_answer *answer)
+static bool is_gone(const struct fetch_answer *answer)
 {
-    bool gone = answer->outcome == FETCH_ANSWERED && answer->status == 410;
-    bool large = answer->outcome == FETCH_TOO_LARGE && list->limit > 1;
+    return answer->outcome == FETCH_ANSWERED && answer->status == 410;
+}
 
-    if ((!gone && !large) || list->restarts >= KUBE_LIST_RESTARTS_MAX)
+/* True: the list will be read again from its beginning, in smaller pages when one was too `large`. */
+static bool begin_again(struct kube_list *list, bool large)
+{
+    if (list->restarts >= KUBE_LIST_RESTARTS_MAX || (large && list->limit == 1))
         return false;
     if (large)
         list->limit = list->limit > SMALLER ? list->limit / SMALLER : 1;
@@ -107,13 +109,17 @@ static void take_page(void *context, const struct fetch_answer *answer)
 
     list->asking = false;
     list->bytes += answer->body.length;
-    if (list->stopped || begin_again(list, answer) || retry_later(list, answer))
+    if (list->stopped || (is_gone(answer) && begin_again(list, false)) ||
+        (answer->outcome == FETCH_TOO_LARGE && begin_again(list, true)) || retry_later(list, answer))
         return;
     list->fault = kube_fault(list->context->arena, answer, list->request.what);
     if (list->fault)
         return;
     list->arrived = kube_page_read(list->context->arena, answer->body, list->request.kind, &list->next);
-    if (list->arrived == NULL)
+    if (list->arrived == NULL && json_has_too_many_lists(answer->body)) {
+        if (!begin_again(list, true))
+            set_fault(list, "a page with too many objects and lists");
+    } else if (list->arrived == NULL)
         set_fault(list, "the answer is no such list");
     else if (list->bytes > KUBE_LIST_MAX_BYTES)
         set_fault(list, "the list is larger than 256 MiB");

@@ -501,7 +501,7 @@ static bool has_questions(const struct prometheus_job *job, int64_t range_second
     struct source_status *status = &job->out->status;
 
     if (text_is(text_of(settings_text(job->context->settings, PROMETHEUS_URL)), "none")) {
-        status_note_open(status, STATUS_MISSING, "not configured");
+        status_turned_off(status);
         return false;
     }
     if (range_seconds < 1) {

@@ -56,7 +56,7 @@ static struct job *start_files(const struct source_context *context, enum loglin
     const struct logline_rules rules = rules_of(settings, kind);
 
     if (settings_text(settings, setting)[0] == '\0') {
-        status_note_open(status, STATUS_MISSING, "not configured");
+        status_turned_off(status);
         return NULL;
     }
     return logfiles_start(context, settings_text(settings, setting), &rules, usage, status,

@@ -6,24 +6,30 @@
 
 #include "caps.h"
 
-/* Brackets that open, also those inside of strings: as many as there are lists and objects, or more. */
-static size_t count_lists(struct text text)
-{
-    size_t count = 0;
-
-    for (size_t i = 0; i < text.length; i++)
-        count += text.data[i] == '{' || text.data[i] == '[';
-    return count;
-}
-
-struct json_object *json_read(struct text text)
+/* Well formed; gives how many objects and arrays it holds. */
+static bool check(struct text text, size_t *lists)
 {
     struct json_scan scan = json_scan_of(text);
+    bool valid = json_scan_skip(&scan) && json_scan_end(&scan);
+
+    *lists = scan.lists;
+    return valid;
+}
+
+bool json_has_too_many_lists(struct text text)
+{
+    size_t lists;
+
+    return check(text, &lists) && lists > JSON_LISTS_MAX;
+}
+
+static struct json_object *read_tree(struct text text, size_t lists_max)
+{
     struct json_tokener *tokener;
     struct json_object *value;
+    size_t lists;
 
-    if (text.length >= INT_MAX || count_lists(text) > JSON_LISTS_MAX || !json_scan_skip(&scan) ||
-        !json_scan_end(&scan))
+    if (text.length >= INT_MAX || !check(text, &lists) || lists > lists_max)
         return NULL;
     tokener = json_tokener_new_ex(JSON_DEPTH_MAX + 1);
     if (tokener == NULL)
@@ -36,6 +42,11 @@ struct json_object *json_read(struct text text)
     }
     json_tokener_free(tokener);
     return value;
+}
+
+struct json_object *json_read(struct text text)
+{
+    return read_tree(text, JSON_LISTS_MAX);
 }
 
 /* Of the object that the text is, which is known to be well formed. */
@@ -53,7 +64,7 @@ static size_t count_members(struct text text)
 
 struct json_object *json_read_distinct(struct text text)
 {
-    struct json_object *value = count_lists(text) <= JSON_DISTINCT_LISTS_MAX ? json_read(text) : NULL;
+    struct json_object *value = read_tree(text, JSON_DISTINCT_LISTS_MAX);
 
     if (json_object_is_type(value, json_type_object) &&
         (size_t)json_object_object_length(value) == count_members(text))

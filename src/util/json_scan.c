@@ -62,6 +62,7 @@ bool json_scan_open(struct json_scan *scan, char open)
         return broken(scan);
     scan->at++;
     scan->depth++;
+    scan->lists++;
     scan->first = true;
     return true;
 }

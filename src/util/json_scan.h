@@ -23,7 +23,8 @@ struct buf;
 struct json_scan {
     const char *at, *end;
     int depth;
-    bool first; /* no element of the innermost list was taken yet */
+    size_t lists; /* objects and arrays that were opened */
+    bool first;   /* no element of the innermost list was taken yet */
     bool broken;
 };
 

@@ -34,7 +34,8 @@ def machine():
     models = {line.split(":", 1)[1].strip() for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines()
               if line.startswith("model name")}
     cores = len(os.sched_getaffinity(0))
-    return f"{cores} cores, {', '.join(sorted(models)) or os.uname().machine}, Linux {os.uname().release}"
+    kernel = os.uname().release.partition("-")[0]
+    return f"{cores} cores, {', '.join(sorted(models)) or os.uname().machine}, Linux {kernel}"
 
 
 def measure(names, lines, folder):

@@ -59,7 +59,7 @@ def pytest_generate_tests(metafunc):
 # waiting whose other processors have nothing left to do.
 LONG = ["test_faults", "test_loki_faults", "test_waits", "test_concurrency_loki", "test_demo", "test_limits", "test_openapi",
         "test_loki_random", "test_monitoring", "test_metrics", "test_loki", "test_kube_inventory", "test_workers",
-        "test_concurrency", "test_soak"]
+        "test_concurrency", "test_soak", "test_access_log"]
 
 
 def _when(item):
@@ -122,11 +122,11 @@ def start_shared(shared_folder, transport):
 
 @pytest.fixture
 def behind(folder):
-    """behind(app) -> a real nginx before it."""
+    """behind(app) -> a real nginx before it; what else is given is nginx's."""
     running = []
 
-    def behind_nginx(app):
-        running.append(Nginx(folder / f"nginx{len(running)}", app.address))
+    def behind_nginx(app, **how):
+        running.append(Nginx(folder / f"nginx{len(running)}", app.address, **how))
         return running[-1]
 
     yield behind_nginx

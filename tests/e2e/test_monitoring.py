@@ -15,6 +15,7 @@ from harness.client import ADMIN, basic
 from harness.fake_prometheus import Reply, vector
 from harness.kube import Kube, internal_error
 from harness.loki import Loki, refusal
+from harness.logdata import request, write
 from harness.lokidata import Data, nanoseconds
 from harness.nginx import Nginx
 from harness.prometheus import Prometheus
@@ -73,7 +74,9 @@ def test_every_alert_waits_and_says_what_to_do(alerts):
         assert alert["alert"].startswith("OscarMetrics"), "the dashboard looks for them by that"
         assert re.fullmatch(r"\d+m", alert["for"]), alert
         assert alert["labels"]["severity"] in ("warning", "critical"), alert
-        assert set(alert["annotations"]) == {"summary", "description"}, alert
+        assert set(alert["annotations"]) == {"summary", "description", "runbook"}, alert
+        page, heading = alert["annotations"]["runbook"].split(", ")
+        assert re.search(f"^## {heading}$", (ROOT / page).read_text(), re.M), alert
         assert len(alert["annotations"]["summary"]) < 100 < len(alert["annotations"]["description"]), alert
         # A title in quotes is one of the dashboard's.
         assert set(re.findall(r'"([A-Z][^":]+)"', alert["annotations"]["description"])) <= panels, alert
@@ -334,6 +337,23 @@ def test_every_selector_means_something(seen, alerts):
     empty = [name + braces for name, braces in sorted(wanted)
              if not seen.prometheus.series(f"last_over_time({name}{braces}[10m])")]
     assert empty == []
+
+
+def test_what_the_settings_turn_off_is_counted_as_off(start, folder):
+    """It is missing from reports, which say so; there is nothing to be mended."""
+    write(folder / "manager.log", request("2026-01-01T10:00:00Z", "/run/yolo", "a1@egi.eu"))
+    (folder / "services").mkdir()
+    app = start({"PROMETHEUS_URL": "none", "OSCAR_METRICS_LOG_FILES": folder / "manager.log",
+                 "OSCAR_METRICS_SERVICES_DIR": folder / "services"})
+    answer = app.summary(DAY)
+    assert [(source["name"], source["notes"]) for source in answer.json()["sources"] if source["status"] == "missing"] == [
+        ("prometheus", "not configured"), ("exposed-request-logs", "not configured")]
+    assert answer.header("OSCAR-Metrics-Complete") == "false"
+    counted = dict(re.findall(r'^oscar_metrics_source_reports_total(\{.*\}) ([1-9]\d*)$', app.get("/-/metrics").text, re.M))
+    off = {labels: count for labels, count in counted.items() if 'status="off"' in labels}
+    assert off == {'{source="prometheus",status="off"}': "1", '{source="exposed-request-logs",status="off"}': "1"}
+    assert not [labels for labels in counted if 'status="missing"' in labels]
+    assert len(counted) == len(answer.json()["sources"])
 
 
 def families(text):

@@ -4,13 +4,17 @@ with anything of somebody else's."""
 import contextlib
 import random
 import resource
+import socket
+import statistics
 import struct
+import time
 
 import pytest
 
 from harness import fcgi, logdata
 from harness.fcgi import PARAMS, STDIN, begin, record
-from harness.waiting import wait_until
+from harness.figures import scrape
+from harness.waiting import SLOWDOWN, wait_until
 
 DAY = "start=2026-01-01T00:00:00Z&end=2026-01-02T00:00:00Z"
 WORKERS, MANY = 2, 1000
@@ -88,6 +92,48 @@ def test_a_thousand_that_wait_delay_nobody(app, row):
             answered_beside(app)
         # They were answered while every one of the others waited.
         assert all(is_open(connection) for connection in waiting)
+
+
+def waiting_at(app):
+    return scrape(app)("oscar_metrics_connections_waiting")
+
+
+@pytest.mark.parametrize("row", SENT)
+def test_who_goes_away_within_a_request_waits_no_more(app, row):
+    """Each would hold one of the places for as long as a request may take to arrive. Those that came before them, and are
+    still there, wait for as long: they would be gone first."""
+    wait_until(lambda: waiting_at(app) == 0, "those of before to be gone")
+    with peers(app, 10, b"") as before:
+        for close in (lambda connection: connection.close(), lambda connection: connection.socket.shutdown(socket.SHUT_WR)):
+            with peers(app, 100, SENT[row](app)) as waiting:
+                wait_until(lambda: waiting_at(app) == len(before) + len(waiting), "all to be let in")
+                for connection in waiting:
+                    close(connection)
+                wait_until(lambda: waiting_at(app) <= len(before), "them to be missed")
+                assert all(is_open(connection) for connection in before)
+
+
+@pytest.mark.parametrize("row", SENT)
+def test_a_thousand_that_wait_cost_no_time(app, row):
+    """The middle one of twenty reports beside them takes hardly longer than that of twenty alone; by turns, so that what
+    else the machine does meets both."""
+    def timed(count=5):
+        times = []
+        for _ in range(count):
+            began = time.monotonic()
+            answer = app.summary(DAY)
+            times.append(time.monotonic() - began)
+            assert answer.status == 200, answer
+        return times
+
+    alone, beside = [], []
+    for _ in range(4):
+        wait_until(lambda: waiting_at(app) == 0, "those of before to be gone")
+        alone += timed()
+        with peers(app, MANY, SENT[row](app)):
+            wait_until(lambda: waiting_at(app) == MANY, "all of them to be let in")
+            beside += timed()
+    assert statistics.median(beside) < statistics.median(alone) + 0.1 * SLOWDOWN, (alone, beside)
 
 
 def test_more_than_may_wait_cost_the_oldest(app):

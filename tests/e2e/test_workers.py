@@ -82,19 +82,22 @@ def test_it_opens_a_unix_socket_itself(start, folder):
     assert app.summary(DAY).status == 200
 
 
-def test_it_opens_a_tcp_socket_itself(start):
-    def attempt():
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            address = probe.getsockname()
-        try:
-            return start(how="listen", address=address)
-        except AssertionError as fault:
-            # Somebody else was quicker.
-            assert "in use" in str(fault)
-            return None
+def on_a_port(start, settings=None, host="127.0.0.1"):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = probe.getsockname()
+    try:
+        listen = {"OSCAR_METRICS_LISTEN": f"{host}:{address[1]}"}
+        return start({**listen, **(settings or {})}, how="listen", address=address)
+    except AssertionError as fault:
+        # Somebody else was quicker.
+        assert "in use" in str(fault)
+        return None
 
-    app = wait_until(attempt, "a free port")
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0." + "0" * 247 + "1"], ids=["short", "256 bytes"])
+def test_it_opens_a_tcp_socket_itself(start, host):
+    app = wait_until(lambda: on_a_port(start, host=host), "a free port")
     assert app.summary(DAY).status == 200
     assert app.get("/system/metrics", auth=None).status == 401
 
@@ -126,11 +129,13 @@ def test_a_socket_in_use_is_refused(start, folder):
     assert app.summary(DAY).status == 200, "the first one is not disturbed"
 
 
-@pytest.mark.parametrize("address", ["/nowhere/at/all.sock", "/" + "x" * 200, "x" * 256 + ":80"])
-def test_a_socket_that_cannot_be_opened_stops_the_start(address):
+@pytest.mark.parametrize("address, why", [
+    ("/nowhere/at/all.sock", "No such file or directory"), ("/" + "x" * 107, "the socket's path is too long"),
+    ("127.0.0." + "0" * 248 + "1:80", "its host is longer than 256 bytes")], ids=["nowhere", "a path", "a host"])
+def test_a_socket_that_cannot_be_opened_stops_the_start(address, why):
     done = harness.run(settings={"OSCAR_METRICS_LISTEN": address})
     assert done.returncode == 1
-    assert done.stderr
+    assert done.stderr == f"OSCAR_METRICS_LISTEN: {why}\n"
 
 
 def connected_socket():
@@ -188,6 +193,29 @@ def test_a_report_that_runs_is_answered_before_the_end(start, fake, number):
         hold.release()
         assert connection.answer().json()["totals"]["cpu_hours_total"] == 3
     assert app.wait() == 0
+
+
+def test_an_answer_that_is_still_on_its_way_is_not_taken_back_at_the_end(start, folder):
+    """Over TCP, from a peer that has sent more than was read and has not read all: closing it at once would reset it."""
+    lines = "".join(f"[GIN-EXECUTIONS-LOGGER] 2026-01-01T10:00:00Z | 200 | 1ms | ::1 | POST /run/s | {'u' * 90}{n}\n"
+                    for n in range(20000))
+    (folder / "x.log").write_text(lines)
+    app = wait_until(lambda: on_a_port(start, {"OSCAR_METRICS_LOG_FILES": folder / "x.log"}), "a free port")
+    question = app.params("/system/metrics/breakdown", DAY + "&group_by=user&format=csv")
+    with app.connect() as peer:
+        peer.socket.close()
+        peer.socket = socket.socket()
+        peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        peer.socket.settimeout(harness.PATIENCE)
+        peer.socket.connect(app.address)
+        peer.send(fcgi.request(question, body=b"x" * 60000))
+        peer.pending = peer.socket.recv(4096)
+        app.signal(signal.SIGTERM)
+        while "path=/system/metrics/breakdown" not in app.stderr():
+            peer.pending += peer.socket.recv(4096)
+        assert app.wait() == 0
+        rows = peer.answer().text.splitlines()
+    assert len(rows) == 1 + 20000
 
 
 def test_the_deadline_bounds_the_end(start, fake):

@@ -52,7 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) != 0)
         abort();
     if (send(ends[0], data, size, 0) == (ssize_t)size) {
-        exchange = fcgi_begin(ends[1], seen.nul);
+        exchange = fcgi_begin(ends[1], seen.nul, NULL);
         if (exchange == NULL && has_known_role(data))
             abort();
         if (exchange) {

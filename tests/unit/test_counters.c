@@ -53,9 +53,13 @@ static void reports_are_counted_with_their_sources(void **state)
 {
     struct source_status whole = {.name = "prometheus", .level = STATUS_OK},
                          cut = {.name = "loki", .level = STATUS_PARTIAL},
+                         gone = {.name = "prometheus", .level = STATUS_MISSING},
+                         off = {.name = "prometheus", .level = STATUS_MISSING, .off = true},
                          stranger = {.name = "somebody", .level = STATUS_OK};
     struct report good = {.sources = {[SOURCE_HOURS] = &whole}},
                   bad = {.sources = {[SOURCE_HOURS] = &whole, [SOURCE_REQUESTS] = &cut}},
+                  lacking = {.sources = {[SOURCE_HOURS] = &gone}},
+                  unwanted = {.sources = {[SOURCE_HOURS] = &off}},
                   odd = {.sources = {[SOURCE_HOURS] = &stranger}};
     struct counters *counters = counters_new();
     struct counters_view view;
@@ -64,16 +68,23 @@ static void reports_are_counted_with_their_sources(void **state)
     (void)state;
     counters_report(counters, &good);
     counters_report(counters, &bad);
+    counters_report(counters, &lacking);
+    counters_report(counters, &unwanted);
+    counters_report(counters, &unwanted);
     counters_report(counters, &odd);
     counters_look(counters, &view);
     assert_int_equal(view.reports[true], 2);
-    assert_int_equal(view.reports[false], 1);
+    assert_int_equal(view.reports[false], 4);
     for (size_t i = 0; i < COUNTERS_SOURCES; i++)
-        for (size_t j = 0; j < COUNTERS_LEVELS; j++)
+        for (size_t j = 0; j < COUNTERS_STATUSES; j++)
             all += view.sources[i][j];
-    assert_int_equal(all, 3);
+    assert_int_equal(all, 6);
     assert_string_equal(counters_source_name(1), "prometheus");
     assert_int_equal(view.sources[1][STATUS_OK], 2);
+    assert_int_equal(view.sources[1][STATUS_MISSING], 1);
+    assert_int_equal(view.sources[1][COUNTERS_OFF], 2);
+    assert_string_equal(counters_status_name(STATUS_MISSING), "missing");
+    assert_string_equal(counters_status_name(COUNTERS_OFF), "off");
     assert_string_equal(counters_source_name(2), "loki");
     assert_int_equal(view.sources[2][STATUS_PARTIAL], 1);
     counters_free(counters);

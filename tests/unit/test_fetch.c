@@ -110,6 +110,8 @@ static const struct {
      "the connection broke: Transferred a partial file",
      __LINE__},
     {{.bytes = "SSH-2.0-OpenSSH_9.2\r\n"}, FETCH_BROKEN, 0, "", "the answer is no HTTP", __LINE__},
+    {{.bytes = "HTTP/200 OK\r\n\r\n{}"}, FETCH_BROKEN, 0, "", "the answer is no HTTP", __LINE__},
+    {{.bytes = "HTTP/1.1 000 No\r\n\r\n{}"}, FETCH_BROKEN, 0, "", "the answer is no HTTP", __LINE__},
     {{.bytes = ""}, FETCH_BROKEN, 0, "", "the connection was closed without an answer", __LINE__},
     {{.bytes = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabcde"},
      FETCH_TOO_LARGE,
@@ -858,9 +860,39 @@ static void cancelled_at_the_deadline_is_a_timeout(void **state)
     http_server_stop(server);
 }
 
+/* Time ran out before the backend was asked: that is no news of it, whether somebody waits for the end or
+ * gives up. */
+static void a_backend_that_was_not_asked_has_not_failed(void **state)
+{
+    struct fetch_shared *shared = fetch_shared_new();
+    struct fetcher *fetcher = fetcher_new(shared);
+    struct fetch_request request = request_of("http://127.0.0.1:1/");
+    const struct fetch_tally *tally = fetcher_tally(fetcher, BACKEND_PROMETHEUS);
+    struct traffic_view view;
+    struct result result = {0};
+
+    (void)state;
+    request.deadline = clock_ms();
+    fetch_start(fetcher, &request, keep_result, &result);
+    wait_for_all(fetcher);
+    assert_int_equal(result.outcome, FETCH_TIMEOUT);
+    fetch_start(fetcher, &request, keep_result, &result);
+    fetcher_cancel(fetcher);
+    assert_int_equal(result.outcome, FETCH_CANCELLED);
+    traffic_look(fetch_shared_traffic(shared), BACKEND_PROMETHEUS, &view);
+    assert_int_equal(view.ended[TRAFFIC_TIMEOUT], 2);
+    assert_int_equal(view.health, TRAFFIC_UNKNOWN);
+    assert_string_equal(view.reason, "");
+    assert_int_equal(tally->requests, 2);
+    assert_int_equal(tally->failures, 2);
+    fetcher_free(fetcher);
+    fetch_shared_free(shared);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_backend_that_was_not_asked_has_not_failed),
         cmocka_unit_test(requests_are_tallied),
         cmocka_unit_test(cancelled_at_the_deadline_is_a_timeout),
         cmocka_unit_test(answers_become_outcomes),

@@ -9,6 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "http_server.h"
+
+#include "http/counters.h"
 #include "http/handlers.h"
 #include "http/route.h"
 #include "http/server.h"
@@ -21,12 +24,13 @@
 struct fixture {
     struct exchange exchange; /* first */
     char folder[64];
-    const char *query, *scope, *services_dir;
+    const char *query, *scope, *services_dir, *api; /* Kubernetes and Prometheus; NULL: a folder, no hours */
     struct arena *arena;
     struct settings *settings;
     struct server server;
     struct fetcher *fetcher;
     struct buf answer;
+    size_t takes; /* bytes of an answer; 0: all */
 };
 
 #define LINE(method_and_path, user, rest)                                                                    \
@@ -65,11 +69,13 @@ static const char *look_up(void *context, const char *name)
     const struct variable values[] = {
         {"OSCAR_USERNAME", "oscar"},
         {"OSCAR_PASSWORD", "secret"},
-        {"PROMETHEUS_URL", "none"},
+        {"PROMETHEUS_URL", f->api ? f->api : "none"},
+        {"OSCAR_METRICS_KUBE_URL", f->api},
         {"OSCAR_METRICS_SCOPE", f->scope},
         {"OSCAR_METRICS_LOG_FILES", arena_format(f->arena, "%s/requests.log", f->folder)},
         {"OSCAR_METRICS_EXPOSED_LOG_FILES", arena_format(f->arena, "%s/exposed.log", f->folder)},
-        {"OSCAR_METRICS_SERVICES_DIR", arena_format(f->arena, "%s/%s", f->folder, f->services_dir)},
+        {"OSCAR_METRICS_SERVICES_DIR",
+         f->api ? NULL : arena_format(f->arena, "%s/%s", f->folder, f->services_dir)},
     };
 
     return variable_of(values, COUNT_OF(values), name);
@@ -80,9 +86,14 @@ static const char *parameter(struct exchange *exchange, const char *name)
     return strcmp(name, "QUERY_STRING") == 0 ? ((struct fixture *)exchange)->query : NULL;
 }
 
-static bool write_bytes(struct exchange *exchange, struct text bytes)
+static size_t write_bytes(struct exchange *exchange, struct text bytes)
 {
-    return buf_add(&((struct fixture *)exchange)->answer, bytes);
+    struct fixture *f = (struct fixture *)exchange;
+    size_t left = f->takes - f->answer.length;
+
+    if (f->takes > 0 && bytes.length > left)
+        bytes.length = left;
+    return buf_add(&f->answer, bytes) ? bytes.length : 0;
 }
 
 static int descriptor(struct exchange *exchange)
@@ -145,8 +156,9 @@ static int tear_down(void **state)
 
 #define DAY "start=2026-05-01T00:00:00Z&end=2026-05-01T23:59:59Z"
 
-/* The whole answer, as CGI. */
-static const char *ask_as(struct fixture *f, struct identity identity, const char *path, const char *query)
+/* What became of the request. */
+static struct request serve_as(struct fixture *f, struct identity identity, const char *path,
+                               const char *query)
 {
     struct request request = {
         .exchange = &f->exchange,
@@ -167,6 +179,13 @@ static const char *ask_as(struct fixture *f, struct identity identity, const cha
     request.route = route_find(text_of(path), &request.segment);
     assert_non_null(request.route);
     assert_int_equal(request.route->handler(&request), ANSWERED);
+    return request;
+}
+
+/* The whole answer, as CGI. */
+static const char *ask_as(struct fixture *f, struct identity identity, const char *path, const char *query)
+{
+    serve_as(f, identity, path, query);
     return arena_string(f->arena, buf_text(&f->answer));
 }
 
@@ -341,12 +360,92 @@ static void the_admin_sees_everything_and_every_word(void **state)
     assert_has(answer, "broken.yaml: owner is no text");
 }
 
+/* One answer to whatever is asked: a list of no services, and a value. */
+#define ALL_IN_ONE                                                                                           \
+    "{\"kind\":\"ConfigMapList\",\"items\":[],\"status\":\"success\",\"data\":{\"resultType\":\"vector\","   \
+    "\"result\":[{\"metric\":{},\"value\":[1777593600,\"2.5\"]}]}}"
+
+static void the_shared_owners_report_does_not_wait_for_the_inventory(void **state)
+{
+    const struct identity admin = {.kind = IDENTITY_ADMIN};
+    const struct http_reply reply = {.bytes = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" ALL_IN_ONE};
+    const struct http_reply replies[] = {reply, reply, reply};
+    /* None of them is answered before all are there: the services, CPU, GPU. */
+    struct http_server *server = http_server_start(replies, COUNT_OF(replies), COUNT_OF(replies));
+    struct fixture *f = *state;
+    const char *answer;
+
+    f->api = http_server_url(server);
+    configure(f, "visible", "services");
+    answer = ask_as(f, admin, "/system/metrics", DAY "&owner=cluster_admin");
+    assert_has(answer, "{\"name\":\"service-inventory\",\"status\":\"ok\",");
+    assert_has(answer, "{\"name\":\"prometheus\",\"status\":\"ok\",");
+    assert_has(answer, "\"cpu_hours_total\":2.5,\"gpu_hours_total\":2.5,");
+    http_server_stop(server);
+}
+
+static void the_shared_owners_lines_are_those_of_its_services(void **state)
+{
+    const struct identity admin = {.kind = IDENTITY_ADMIN};
+    const char *answer =
+        ask_as(*state, admin, "/system/metrics/breakdown", DAY "&group_by=service&owner=cluster_admin");
+
+    /* "half" and "gone" are in other namespaces, or in none; "broken" cannot be read. */
+    assert_has(answer, "\"key\":\"hidden\",\"requests_count_total\":2,");
+    assert_has(answer, "\"key\":\"mine\",\"requests_count_total\":1,");
+    assert_has(answer, "\"key\":\"open\",\"requests_count_total\":2,");
+    assert_null(strstr(answer, "\"key\":\"half\""));
+    assert_null(strstr(answer, "\"key\":\"gone\""));
+    assert_has(answer, "{\"name\":\"service-inventory\",\"status\":\"partial\",");
+}
+
 static void who_is_nobody_gets_nothing(void **state)
 {
     const struct identity nobody = {0};
 
     assert_has(ask_as(*state, nobody, "/system/metrics", DAY), "Status: 403 ");
     assert_has(ask_as(*state, nobody, "/system/metrics/open", DAY), "Status: 403 ");
+}
+
+/* As if the client took so many bytes of the answer, of which the last is the `whole`th. */
+static void take_so_many(struct fixture *f, const char *path, size_t takes, size_t head, size_t whole)
+{
+    struct counters_view before, after;
+    struct request request;
+
+    counters_look(f->server.counters, &before);
+    f->takes = takes;
+    request = serve_as(f, (struct identity){.kind = IDENTITY_ADMIN}, path, DAY);
+    counters_look(f->server.counters, &after);
+    assert_int_equal(request.status, takes < head ? 0 : 200);
+    assert_int_equal(request.bytes, takes < head ? 0 : takes - head);
+    assert_int_equal(request.cut, takes >= head && takes < whole);
+    assert_int_equal(request.complete != NULL, takes >= head);
+    assert_int_equal(after.reports[false] + after.reports[true],
+                     before.reports[false] + before.reports[true] + (takes == whole));
+}
+
+/* The client may go away, or time may run out, anywhere in the answer. */
+static void what_was_not_taken_is_not_counted(void **state)
+{
+    static const char *const paths[] = {"/system/metrics", "/system/metrics/owners"};
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < COUNT_OF(paths); i++) {
+        const char *answer;
+        size_t whole, head;
+
+        f->takes = 0;
+        answer = ask_as(f, (struct identity){.kind = IDENTITY_ADMIN}, paths[i], DAY);
+        whole = strlen(answer);
+        head = whole - strlen(strstr(answer, "\r\n\r\n")) + strlen("\r\n\r\n");
+        take_so_many(f, paths[i], 1, head, whole);
+        take_so_many(f, paths[i], head - 1, head, whole);
+        take_so_many(f, paths[i], head, head, whole);
+        take_so_many(f, paths[i], head + 1, head, whole);
+        take_so_many(f, paths[i], whole - 1, head, whole);
+        take_so_many(f, paths[i], whole, head, whole);
+    }
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -363,7 +462,10 @@ int main(void)
         TEST(under_owned_only_what_is_theirs),
         TEST(a_user_without_anything_gets_zeros),
         TEST(the_admin_sees_everything_and_every_word),
+        TEST(the_shared_owners_report_does_not_wait_for_the_inventory),
+        TEST(the_shared_owners_lines_are_those_of_its_services),
         TEST(who_is_nobody_gets_nothing),
+        TEST(what_was_not_taken_is_not_counted),
     };
     int failed;
 

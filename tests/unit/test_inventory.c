@@ -482,6 +482,31 @@ static void definitions_are_bounded_all_in_all(void **state)
     tear_down(&f);
 }
 
+/* Nothing was read of them, whatever was read before. */
+static void what_cannot_be_read_takes_nothing_of_that_bound(void **state)
+{
+    enum { ENTRIES = INVENTORY_FOLDER_MAX_BYTES / DEFINITION_MAX_BYTES };
+    struct fixture f;
+    char name[32];
+
+    (void)state;
+    set_up(&f, NULL);
+    put(&f, "a.yaml", "");
+    assert_int_equal(truncate(arena_format(f.arena, "%s/a.yaml", f.folder), DEFINITION_MAX_BYTES), 0);
+    for (int i = 0; i < ENTRIES; i++) {
+        snprintf(name, sizeof(name), "b%d.yaml", i);
+        if (i % 2)
+            put_folder(&f, name);
+        else
+            assert_int_equal(symlinkat("nowhere", f.root, name), 0);
+    }
+    put(&f, "z.yaml", "name: z\n");
+    assert_int_equal(strncmp(read_inventory(&f), "partial: ", strlen("partial: ")), 0);
+    assert_true(f.inventory.whole);
+    assert_int_equal(f.inventory.status.note_count, 1 + ENTRIES);
+    tear_down(&f);
+}
+
 static void a_long_name_is_cut_in_a_note(void **state)
 {
     char name[256] = "", expected[512];
@@ -542,6 +567,7 @@ int main(void)
         cmocka_unit_test(too_many_files_are_no_inventory),
         cmocka_unit_test(stopped_before_the_end_nothing_is_known),
         cmocka_unit_test(definitions_are_bounded_all_in_all),
+        cmocka_unit_test(what_cannot_be_read_takes_nothing_of_that_bound),
         cmocka_unit_test(a_long_name_is_cut_in_a_note),
         cmocka_unit_test(a_folder_is_read_step_by_step),
     };

@@ -144,6 +144,32 @@ static void brackets_are_bounded(void **state)
     json_object_put(value);
     memcpy(text + length, "{}]", 4);
     assert_null(json_read(text_of(text)));
+    assert_true(json_has_too_many_lists(text_of(text)));
+    assert_false(json_has_too_many_lists((struct text){text, length + 2}));
+    memcpy(text + length, "0]", 3);
+    assert_false(json_has_too_many_lists(text_of(text)));
+    free(text);
+}
+
+/* Scripts are full of them, and cost nothing. */
+static void brackets_in_strings_do_not_count(void **state)
+{
+    static const char start[] = "{\"\\\"{\":\"\\\\\\\"", end[] = "\\\\\",\"b\":[]}";
+    size_t count = 2 * (size_t)JSON_LISTS_MAX, length = sizeof(start) - 1 + count;
+    char *text = malloc(length + sizeof(end));
+    struct json_object *value;
+
+    (void)state;
+    assert_non_null(text);
+    memcpy(text, start, sizeof(start) - 1);
+    for (size_t i = 0; i < count; i++)
+        text[sizeof(start) - 1 + i] = i % 2 ? '{' : '[';
+    memcpy(text + length, end, sizeof(end));
+    value = json_read_distinct(text_of(text));
+    assert_non_null(value);
+    assert_int_equal(json_object_object_length(value), 2);
+    assert_int_equal(json_object_get_string_len(json_member(value, "\"{")), 2 + count + 1);
+    json_object_put(value);
     free(text);
 }
 
@@ -155,6 +181,7 @@ int main(void)
         cmocka_unit_test(lists_are_bounded),
         cmocka_unit_test(members_and_strings),
         cmocka_unit_test(brackets_are_bounded),
+        cmocka_unit_test(brackets_in_strings_do_not_count),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -464,6 +464,40 @@ static void who_gives_up_lets_another_read(void **state)
     close_api(&api);
 }
 
+/* Who waits for another's reading has looked at what is too old, and must not keep it. */
+static void who_waited_holds_nothing_old(void **state)
+{
+    struct api api;
+    struct fixture first, second, third;
+    struct cache_value *old;
+    int64_t now;
+
+    (void)state;
+    open_api(&api);
+    api.answers[0] = api.answers[1] = http(api.arena, "200 OK", GOOD_LIST);
+    set_up(&first, &api);
+    set_up(&second, &api);
+    set_up(&third, &api);
+    read_all(&first);
+    old = first.inventory.held[0];
+    second.context.fresh_after = third.context.fresh_after = now = clock_ms();
+    while (clock_ms() == now)
+        continue;
+    second.job = inventory_start(&second.context, false, &second.inventory);
+    assert_int_equal(second.job->ops->step(second.job), JOB_WAITING);
+    third.job = inventory_start(&third.context, false, &third.inventory);
+    assert_int_equal(third.job->ops->step(third.job), JOB_WAITING);
+    run(&second);
+    run(&third);
+    assert_int_equal(api.count, 2);
+    assert_ptr_equal(third.inventory.held[0], second.inventory.held[0]);
+    assert_int_equal(atomic_load(&old->holders), 1); /* the first */
+    tear_down(&first);
+    tear_down(&second);
+    tear_down(&third);
+    close_api(&api);
+}
+
 #define NAMESPACE(name, annotations) "{\"metadata\":{\"name\":\"" name "\"" annotations "}}"
 #define OWNED_BY(owner)              ",\"annotations\":{\"oscar.grycap.upv.es/owner\":\"" owner "\"}"
 
@@ -521,6 +555,29 @@ static void namespaces_say_whose_they_are(void **state)
         tear_down(&f);
         close_api(&api);
     }
+}
+
+static void namespaces_that_are_late_take_no_service_away(void **state)
+{
+    struct api api;
+    struct fixture f;
+
+    (void)state;
+    open_api(&api);
+    http_server_stop(api.server);
+    api.server = http_server_start_choosing(choose_by_path, &api);
+    api.answers[0] = http(api.arena, "200 OK", GOOD_LIST); /* and never any namespace */
+    set_up(&f, &api);
+    read_all(&f);
+    f.job = inventory_start(&f.context, true, &f.inventory);
+    assert_int_equal(f.job->ops->step(f.job), JOB_WAITING);
+    f.job->ops->stop(f.job, JOB_DEADLINE);
+    fetcher_cancel(f.context.fetcher);
+    assert_string_equal(words(&f),
+                        "partial: n/x(): the Kubernetes API did not give the namespaces before the deadline");
+    assert_false(f.inventory.namespaces_known);
+    tear_down(&f);
+    close_api(&api);
 }
 
 /* Pages of any size and number: the first `large` of so many bytes, all but the last with another behind. */
@@ -583,6 +640,57 @@ static void a_page_that_is_too_large_is_asked_for_in_smaller_ones(void **state)
     assert_string_equal(read_book(&book), "ok: n/x()");
     assert_int_equal(book.asked, 2);
     assert_true(book.smallest < KUBE_LIST_PAGE_ITEMS_MAX);
+    arena_free(arena);
+}
+
+/* A page with one service, and beside it so many objects and lists that json-c would make too much of them;
+ * or their brackets in a string. */
+static const char *bracketed_page(struct arena *arena, const char *before, const char *each,
+                                  const char *after)
+{
+    struct buf body;
+    const char *answer;
+
+    buf_init(&body, KUBE_LIST_PAGE_MAX_BYTES);
+    buf_format(&body, "{\"kind\":\"ConfigMapList\",\"x\":%s", before);
+    for (size_t i = 0; i < JSON_LISTS_MAX; i++)
+        buf_add_string(&body, each);
+    buf_format(&body, "%s,\"items\":[%s]}", after, configmap(arena, "n", "many", 1, "name: many\\n"));
+    assert_false(body.full);
+    answer = http(arena, "200 OK", body.data);
+    buf_free(&body);
+    return answer;
+}
+
+static void a_page_of_too_many_lists_is_asked_for_in_smaller_ones(void **state)
+{
+    struct arena *arena = arena_new();
+    struct book book = {.arena = arena, .last = http(arena, "200 OK", GOOD_LIST)};
+
+    (void)state;
+    book.large_count = book.count = 1;
+    book.large = bracketed_page(arena, "[", "{},", "0]");
+    assert_string_equal(read_book(&book), "ok: n/x()");
+    assert_int_equal(book.asked, 2);
+    assert_true(book.smallest < KUBE_LIST_PAGE_ITEMS_MAX);
+    /* Down to a page of one, and no further. */
+    book.asked = 0;
+    book.large_count = book.count = 100;
+    assert_string_equal(read_book(&book), CANNOT ": a page with too many objects and lists");
+    assert_int_equal(book.asked, 1 + KUBE_LIST_RESTARTS_MAX);
+    assert_int_equal(book.smallest, 1);
+    arena_free(arena);
+}
+
+static void brackets_in_scripts_are_no_lists(void **state)
+{
+    struct arena *arena = arena_new();
+    struct book book = {.arena = arena, .count = 1};
+
+    (void)state;
+    book.last = bracketed_page(arena, "\"", "{[", "\"");
+    assert_string_equal(read_book(&book), "ok: n/many()");
+    assert_int_equal(book.asked, 1);
     arena_free(arena);
 }
 
@@ -752,8 +860,12 @@ int main(void)
         cmocka_unit_test(what_failed_is_not_tried_again_at_once),
         cmocka_unit_test(one_reads_for_all_who_wait),
         cmocka_unit_test(who_gives_up_lets_another_read),
+        cmocka_unit_test(who_waited_holds_nothing_old),
         cmocka_unit_test(namespaces_say_whose_they_are),
+        cmocka_unit_test(namespaces_that_are_late_take_no_service_away),
         cmocka_unit_test(SLOW(a_page_that_is_too_large_is_asked_for_in_smaller_ones)),
+        cmocka_unit_test(SLOW(a_page_of_too_many_lists_is_asked_for_in_smaller_ones)),
+        cmocka_unit_test(brackets_in_scripts_are_no_lists),
         cmocka_unit_test(SLOW(a_list_is_bounded_in_bytes)),
         cmocka_unit_test(a_list_is_bounded_in_items),
         cmocka_unit_test(SLOW(a_list_is_bounded_in_pages)),

@@ -1,6 +1,8 @@
 /* Lines of the log: whatever is in them, they have an end. */
 #include "unit.h"
 
+#include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -72,11 +74,62 @@ static void a_line_has_an_end(void **state)
     assert_ptr_equal(strchr(line, '\n'), line + length - 1);
 }
 
+/* ---- a pipe that takes little at a time ---- */
+
+enum { TALKERS = 4, LINES = 50 };
+
+static void *talk(void *context)
+{
+    for (int i = 0; i < LINES; i++)
+        log_event(LOG_INFO, "m", "a", context, NULL);
+    return NULL;
+}
+
+static void *hold_log(void *context)
+{
+    FILE *from = context;
+    static char held[2 * LOG_LINE_MAX_BYTES];
+    size_t good = 0;
+
+    while (fgets(held, sizeof(held), from))
+        good += strncmp(held, "time=", 5) == 0 && strlen(held) > 4 * LOG_VALUE_MAX_BYTES;
+    fclose(from);
+    return (void *)(uintptr_t)good;
+}
+
+static void lines_of_several_threads_do_not_mix(void **state)
+{
+    static char value[LOG_VALUE_MAX_BYTES + 1];
+    pthread_t talkers[TALKERS], holder;
+    int ends[2];
+    void *good;
+
+    (void)state;
+    memset(value, '\x01', LOG_VALUE_MAX_BYTES); /* four bytes each: longer than what a pipe takes whole */
+    fflush(stderr);
+    before = dup(STDERR_FILENO);
+    assert_int_equal(pipe(ends), 0);
+    assert_true(fcntl(ends[1], F_SETPIPE_SZ, 4096) >= 4096);
+    assert_int_equal(fcntl(ends[1], F_SETFL, O_NONBLOCK), 0);
+    assert_int_equal(dup2(ends[1], STDERR_FILENO), STDERR_FILENO);
+    close(ends[1]);
+    assert_int_equal(pthread_create(&holder, NULL, hold_log, fdopen(ends[0], "r")), 0);
+    for (size_t i = 0; i < TALKERS; i++)
+        assert_int_equal(pthread_create(&talkers[i], NULL, talk, value), 0);
+    for (size_t i = 0; i < TALKERS; i++)
+        pthread_join(talkers[i], NULL);
+    dup2(before, STDERR_FILENO);
+    close(before);
+    pthread_join(holder, &good);
+    assert_int_equal((uintptr_t)good, TALKERS * LINES);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_value_is_cut_and_says_so),
         cmocka_unit_test(a_line_has_an_end),
+        cmocka_unit_test(lines_of_several_threads_do_not_mix),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -336,6 +336,35 @@ static void what_cannot_be_read_leaves_the_last_good_ones_and_is_told(void **sta
     close_vault(&vault);
 }
 
+/* Requests that read it again while it is wrong. */
+static void another_reason_is_news_and_the_same_is_none(void **state)
+{
+    struct settings_history before, after;
+    struct vault vault;
+
+    (void)state;
+    open_vault(&vault);
+    unlink(vault.path);
+    expect_password(vault.store, "alpha");
+    settings_store_history(vault.store, &before);
+    while (instant_compare(instant_now(), before.tried) == 0)
+        continue;
+    expect_password(vault.store, "alpha");
+    settings_store_history(vault.store, &after);
+    assert_true(instant_compare(before.tried, after.tried) < 0);
+    assert_int_equal(instant_compare(before.read, after.read), 0);
+    expect_history(vault.store, false, 0, 1, "OSCAR_PASSWORD_FILE: its file cannot be read");
+    write_file(vault.path, "");
+    for (size_t i = 0; i < 5; i++)
+        expect_password(vault.store, "alpha");
+    expect_history(vault.store, false, 0, 2, "OSCAR_PASSWORD_FILE: its file is empty or holds a NUL");
+    unlink(vault.path);
+    for (size_t i = 0; i < 5; i++)
+        expect_password(vault.store, "alpha");
+    expect_history(vault.store, false, 0, 3, "OSCAR_PASSWORD_FILE: its file cannot be read");
+    close_vault(&vault);
+}
+
 static void a_file_that_comes_back_as_it_was_is_good_again(void **state)
 {
     char aside[80];
@@ -437,28 +466,51 @@ static void a_secret_has_a_length(void **state)
 {
     static char secret[SETTINGS_SECRET_MAX_BYTES + 2], faults[512];
     char folder[] = "/tmp/oscar-metrics-test-XXXXXX", path[64], pair[96];
-    const char *pairs[] = {"OSCAR_USERNAME=oscar", pair, NULL};
+    const char *pairs[] = {"OSCAR_USERNAME=oscar", "OSCAR_PASSWORD=x", pair, NULL};
     struct settings *s;
     FILE *out;
 
     (void)state;
     assert_non_null(mkdtemp(folder));
-    snprintf(path, sizeof(path), "%s/password", folder);
-    snprintf(pair, sizeof(pair), "OSCAR_PASSWORD_FILE=%s", path);
+    snprintf(path, sizeof(path), "%s/secret", folder);
+    snprintf(pair, sizeof(pair), "LOKI_PASSWORD_FILE=%s", path);
     memset(secret, 's', SETTINGS_SECRET_MAX_BYTES);
     write_file(path, secret);
     s = settings_read(lookup, pairs, NULL);
     assert_non_null(s);
-    assert_string_equal(settings_text(s, OSCAR_PASSWORD), secret);
+    assert_string_equal(settings_text(s, LOKI_PASSWORD), secret);
     settings_release(s);
     secret[SETTINGS_SECRET_MAX_BYTES] = 's';
     write_file(path, secret);
     out = fmemopen(faults, sizeof(faults), "w");
     assert_null(settings_read(lookup, pairs, out));
     fclose(out);
-    assert_non_null(strstr(faults, "OSCAR_PASSWORD_FILE: its file is larger than 64 KiB"));
+    assert_non_null(strstr(faults, "LOKI_PASSWORD_FILE: its file is larger than 64 KiB"));
     unlink(path);
     rmdir(folder);
+}
+
+static void a_login_that_nobody_could_send_is_a_fault(void **state)
+{
+    static char password[sizeof("OSCAR_PASSWORD=") + BASIC_CREDENTIALS_MAX_BYTES] = "OSCAR_PASSWORD=";
+    const char *pairs[] = {"OSCAR_USERNAME=oscar", password, NULL};
+    size_t start = strlen(password), most = BASIC_CREDENTIALS_MAX_BYTES - strlen("oscar:");
+    char faults[512] = "";
+    struct settings *s;
+    FILE *out;
+
+    (void)state;
+    memset(password + start, 's', most);
+    s = settings_read(lookup, pairs, NULL);
+    assert_non_null(s);
+    settings_release(s);
+    password[start + most] = 's';
+    out = fmemopen(faults, sizeof(faults), "w");
+    assert_null(settings_read(lookup, pairs, out));
+    fclose(out);
+    assert_string_equal(faults,
+                        "OSCAR_PASSWORD: is more than 8 KiB together with OSCAR_USERNAME: nobody could "
+                        "log in\n");
 }
 
 int main(void)
@@ -473,11 +525,13 @@ int main(void)
         cmocka_unit_test(a_secret_comes_from_its_file_and_again_when_that_changes),
         cmocka_unit_test(a_reload_reads_what_does_not_look_changed),
         cmocka_unit_test(what_cannot_be_read_leaves_the_last_good_ones_and_is_told),
+        cmocka_unit_test(another_reason_is_news_and_the_same_is_none),
         cmocka_unit_test(a_file_that_comes_back_as_it_was_is_good_again),
         cmocka_unit_test(a_reason_names_all_that_is_wrong_without_a_secret),
         cmocka_unit_test(a_long_reason_is_cut),
         cmocka_unit_test(secrets_are_masked),
         cmocka_unit_test(a_secret_has_a_length),
+        cmocka_unit_test(a_login_that_nobody_could_send_is_a_fault),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -93,6 +93,37 @@ static void a_long_note_is_cut(void **state)
     arena_free(arena);
 }
 
+/* Whoever looks after the program is not alarmed by it, unless something else is wrong with it. */
+static void what_is_turned_off_is_missing_and_nothing_is_wrong(void **state)
+{
+    struct arena *arena = arena_new();
+    struct source_status status, other;
+
+    (void)state;
+    status_init(&status, arena, "prometheus");
+    assert_false(status.off);
+    status_turned_off(&status);
+    assert_true(status.off);
+    assert_int_equal(status.level, STATUS_MISSING);
+    assert_string_equal(status_notes(&status), "not configured");
+    status_hide_words(&status);
+    assert_true(status.off);
+    assert_string_equal(status_notes(&status), "not configured");
+    status_init(&other, arena, "part");
+    status_join(&status, &other);
+    assert_true(status.off);
+    status_note(&other, STATUS_PARTIAL, "half of it");
+    status_join(&status, &other);
+    assert_false(status.off);
+    status_turned_off(&other);
+    assert_false(other.off);
+    status_init(&other, arena, "prometheus");
+    status_turned_off(&other);
+    status_note(&other, STATUS_PARTIAL, "half of it");
+    assert_false(other.off);
+    arena_free(arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -101,6 +132,7 @@ int main(void)
         cmocka_unit_test(more_notes_than_are_kept_are_hidden_too),
         cmocka_unit_test(eight_notes_are_told_and_the_others_counted),
         cmocka_unit_test(a_long_note_is_cut),
+        cmocka_unit_test(what_is_turned_off_is_missing_and_nothing_is_wrong),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

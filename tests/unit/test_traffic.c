@@ -74,6 +74,46 @@ static void every_end_has_its_outcome(void **state)
     }
 }
 
+/* Each has figures of its own: how many, how long all took, and how many no longer than a bound. */
+static void backends_have_times_of_their_own(void **state)
+{
+    static const int64_t took[BACKEND_COUNT][3] = {
+        {1, 1, 1}, {999, 1000, 1001}, {0, 5000000, 60000000}, {200000, 250000, 250001}};
+    static const struct {
+        unsigned backend, le; /* places of the bounds 0.001, 0.25, 5 */
+        uint64_t count;
+    } bounds[] = {{0, 0, 3}, {1, 0, 2}, {1, 6, 3}, {2, 0, 1}, {2, 10, 2}, {3, 0, 0}, {3, 6, 2}, {3, 10, 3}};
+    struct traffic *traffic = traffic_new();
+    struct traffic_view view;
+
+    (void)state;
+    for (unsigned i = 0; i < BACKEND_COUNT * 3; i++) {
+        const struct traffic_end end = {.backend = (enum backend)(i % BACKEND_COUNT),
+                                        .outcome = FETCH_ANSWERED,
+                                        .status = 200,
+                                        .tried = true,
+                                        .took = took[i % BACKEND_COUNT][i / BACKEND_COUNT]};
+
+        traffic_begin(traffic, end.backend);
+        traffic_end(traffic, &end);
+    }
+    for (unsigned i = 0; i < BACKEND_COUNT; i++) {
+        traffic_look(traffic, (enum backend)i, &view);
+        assert_int_equal(view.ended[TRAFFIC_OK], 3);
+        assert_int_equal(view.times.sum, took[i][0] + took[i][1] + took[i][2]);
+    }
+    for (size_t i = 0; i < COUNT_OF(bounds); i++) {
+        uint64_t count = 0;
+
+        traffic_look(traffic, (enum backend)bounds[i].backend, &view);
+        for (unsigned bucket = 0; bucket <= bounds[i].le; bucket++)
+            count += view.times.counts[bucket];
+        if (count != bounds[i].count)
+            fail_msg("bound %zu: %d", i, (int)count);
+    }
+    traffic_free(traffic);
+}
+
 /* Not to be tried again yet is no news; it is counted all the same. */
 static void what_was_not_tried_says_nothing_new(void **state)
 {
@@ -118,6 +158,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_end_has_its_outcome),
+        cmocka_unit_test(backends_have_times_of_their_own),
         cmocka_unit_test(what_was_not_tried_says_nothing_new),
         cmocka_unit_test(a_long_reason_is_cut),
     };

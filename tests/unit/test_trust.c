@@ -10,7 +10,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509_vfy.h>
+
 #include "net/fetch.h"
+#include "net/trust.h"
 #include "tls_server.h"
 #include "util/timestamp.h"
 
@@ -369,6 +374,30 @@ static void more_files_than_are_kept(void **state)
     fetch_shared_free(shared);
 }
 
+/* A store that was read again would not believe the server any more. */
+static void a_file_that_cannot_be_read_takes_no_place(void **state)
+{
+    const struct world *world = *state;
+    const struct tls_shown shown = {world->root, "IP:127.0.0.1", -1, 1};
+    struct fetch_shared *shared = fetch_shared_new();
+    char file[64], scratch[64], nowhere[64];
+    struct tls_server *server = tls_server_start(&shown);
+
+    snprintf(file, sizeof(file), "%s/kept.pem", world->folder);
+    snprintf(scratch, sizeof(scratch), "%s/scratch.pem", world->folder);
+    snprintf(nowhere, sizeof(nowhere), "%s/nowhere.pem", world->folder);
+    tls_signer_write(world->root, file);
+    append(world->middle_file, file); /* room for a longer one */
+    assert_int_equal(fetch_anew(shared, tls_server_url(server), file).outcome, FETCH_ANSWERED);
+    for (size_t i = 0; i < TRUST_STORES_MAX; i++)
+        assert_false(fetch_shared_trusts(shared, nowhere));
+    write_unseen(world->other, file, scratch);
+    assert_int_equal(fetch_anew(shared, tls_server_url(server), file).outcome, FETCH_ANSWERED);
+    unlink(file);
+    tls_server_stop(server);
+    fetch_shared_free(shared);
+}
+
 enum { THREADS = 4, ROUNDS = 4 };
 
 struct asker {
@@ -416,6 +445,60 @@ static void threads_share_a_file_that_changes(void **state)
     tls_server_stop(server);
 }
 
+struct verifier {
+    struct trust *trust;
+    const struct world *world;
+    pthread_barrier_t *given;
+    pthread_t thread;
+    bool good;
+};
+
+static void *verify(void *context)
+{
+    struct verifier *verifier = context;
+    SSL_CTX *connection = SSL_CTX_new(TLS_client_method());
+    X509_STORE_CTX *chain = X509_STORE_CTX_new();
+    FILE *file = fopen(verifier->world->middle_file, "r");
+    X509 *certificate = file ? PEM_read_X509(file, NULL, NULL, NULL) : NULL;
+    X509_STORE *store = NULL;
+    bool given = trust_give(verifier->trust, connection, verifier->world->root_file, NULL);
+
+    pthread_barrier_wait(verifier->given);
+    SSL_CTX_get0_verify_cert_store(connection, &store);
+    verifier->good = given && certificate && X509_STORE_CTX_init(chain, store, certificate, NULL) == 1 &&
+                     X509_verify_cert(chain) == 1;
+    X509_STORE_CTX_free(chain);
+    X509_free(certificate);
+    SSL_CTX_free(connection);
+    if (file)
+        fclose(file);
+    return NULL;
+}
+
+/* The first that verify by a certificate do so at once; ThreadSanitizer sees whether anything is written into
+ * it. */
+static void what_is_shared_does_not_change(void **state)
+{
+    pthread_barrier_t given;
+
+    assert_int_equal(pthread_barrier_init(&given, NULL, THREADS), 0);
+    for (size_t round = 0; round < 100; round += unit_stride()) {
+        struct trust *trust = trust_new();
+        struct verifier verifiers[THREADS];
+
+        for (size_t i = 0; i < THREADS; i++) {
+            verifiers[i] = (struct verifier){trust, *state, &given, 0, false};
+            assert_int_equal(pthread_create(&verifiers[i].thread, NULL, verify, &verifiers[i]), 0);
+        }
+        for (size_t i = 0; i < THREADS; i++) {
+            pthread_join(verifiers[i].thread, NULL);
+            assert_true(verifiers[i].good);
+        }
+        trust_free(trust);
+    }
+    pthread_barrier_destroy(&given);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -426,7 +509,9 @@ int main(void)
         cmocka_unit_test(renewed_trust_reads_a_file_that_does_not_look_changed),
         cmocka_unit_test(renewing_leaves_connections_of_now_alone),
         cmocka_unit_test(more_files_than_are_kept),
+        cmocka_unit_test(a_file_that_cannot_be_read_takes_no_place),
         cmocka_unit_test(threads_share_a_file_that_changes),
+        cmocka_unit_test(what_is_shared_does_not_change),
     };
 
     return cmocka_run_group_tests(tests, make_world, unmake_world);

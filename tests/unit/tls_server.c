@@ -90,6 +90,9 @@ struct tls_signer *tls_signer_new(const char *name, const struct tls_signer *iss
     signer->certificate = make_certificate(name, signer->key, -10, 10);
     add_extension(signer->certificate, signer->certificate, NID_basic_constraints, "critical,CA:TRUE");
     add_extension(signer->certificate, signer->certificate, NID_key_usage, "critical,keyCertSign");
+    add_extension(signer->certificate, signer->certificate, NID_subject_key_identifier, "hash");
+    if (issuer)
+        add_extension(signer->certificate, issuer->certificate, NID_authority_key_identifier, "keyid:always");
     sign(signer->certificate, issuer ? issuer->certificate : signer->certificate,
          issuer ? issuer->key : signer->key);
     return signer;

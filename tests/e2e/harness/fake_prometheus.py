@@ -5,8 +5,10 @@ import http.server
 import json
 import select
 import socket
+import ssl
 import struct
 import threading
+import time
 import urllib.parse
 
 from .waiting import PATIENCE
@@ -46,7 +48,8 @@ class Cut(Reply):
 
 
 class Endless:
-    """A body that never ends."""
+    """A body that never ends; `sent`: how many bytes of it somebody took."""
+    sent = 0
 
 
 class Hold:
@@ -74,10 +77,42 @@ class Hold:
         self.held.release()
         while not self._released.is_set():
             readable, _, _ = select.select([connection], [], [], 0.02)
-            if readable and not connection.recv(1, socket.MSG_PEEK):
+            if readable and _has_ended(connection):
                 self._gone.set()
                 return False
         return True
+
+
+class Late(Hold):
+    """Answers with `reply` so many seconds after each request came."""
+
+    def __init__(self, reply, seconds):
+        super().__init__(reply)
+        self.seconds = seconds
+
+    def hold(self, connection):
+        end = time.monotonic() + self.seconds
+        while (left := end - time.monotonic()) > 0 and not self._released.is_set():
+            if select.select([connection], [], [], min(left, 0.02))[0] and _has_ended(connection):
+                self._gone.set()
+                return False
+        return True
+
+
+def _has_ended(connection):
+    if not isinstance(connection, ssl.SSLSocket):
+        return not connection.recv(1, socket.MSG_PEEK)
+    # What can be read may be TLS' own. Nobody sends a second request before the answer to the first.
+    connection.setblocking(False)
+    try:
+        assert connection.recv(1) == b""
+        return True
+    except ssl.SSLWantReadError:
+        return False
+    except ConnectionError:
+        return True
+    finally:
+        connection.setblocking(True)
 
 
 class Asked:
@@ -117,7 +152,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 return
             reply = reply.reply
         if isinstance(reply, Endless):
-            self._send_endless()
+            self._send_endless(reply)
             return
         if isinstance(reply, str):
             reply = Reply(reply)
@@ -137,7 +172,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         self.wfile.write(reply.body)
 
-    def _send_endless(self):
+    def _send_endless(self, reply):
         self.close_connection = True
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
@@ -145,6 +180,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(b'{"status":"success","warnings":["')
         while True:
             self.wfile.write(b"x" * 65536)  # until the client closes
+            reply.sent += 65536
 
     def log_message(self, *_):
         pass

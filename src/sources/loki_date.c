@@ -15,9 +15,10 @@
 
 enum { FORM_SIZE = 4 * TEMPLATE_MAX_BYTES }; /* fits the longest selector, each byte escaped */
 
-#define FAR_BACK  (24 * LOKI_HOUR) /* nothing for so long before the range: the data begin in it */
-#define CHUNK_MAX (24 * LOKI_HOUR) /* no chunk is longer: max_chunk_age is two hours if nothing else is set  \
-                                    */
+#define FAR_BACK (24 * LOKI_HOUR) /* nothing for so long before the range: the data begin in it */
+#define CHUNK_LENGTH                                                                                         \
+    (24 * LOKI_HOUR) /* at most: max_chunk_age is two hours by default                                       \
+                      */
 
 /* ---- what is remembered ---- */
 
@@ -90,7 +91,7 @@ static void recall(struct loki *loki)
 /* How much the questions have in common, so that each chunk lies whole in one of them. */
 static int64_t overlap(const struct loki *loki)
 {
-    return loki->plan.length / 2 < CHUNK_MAX ? loki->plan.length / 2 : CHUNK_MAX;
+    return loki->plan.length / 2 < CHUNK_LENGTH ? loki->plan.length / 2 : CHUNK_LENGTH;
 }
 
 /* Beyond the first entry that the query found, or the range, no matter what is there. */

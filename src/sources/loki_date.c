@@ -15,10 +15,11 @@
 
 enum { FORM_SIZE = 4 * TEMPLATE_MAX_BYTES }; /* fits the longest selector, each byte escaped */
 
-#define FAR_BACK (24 * LOKI_HOUR) /* nothing for so long before the range: the data begin in it */
-#define CHUNK_LENGTH                                                                                         \
-    (24 * LOKI_HOUR) /* at most: max_chunk_age is two hours by default                                       \
-                      */
+/* With nothing for so long before the range, the data begin in it. */
+#define FAR_BACK (24 * LOKI_HOUR)
+
+/* What a chunk may last: two hours, where max_chunk_age is not set. */
+#define CHUNK_LENGTH (24 * LOKI_HOUR)
 
 /* ---- what is remembered ---- */
 

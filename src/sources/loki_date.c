@@ -15,11 +15,9 @@
 
 enum { FORM_SIZE = 4 * TEMPLATE_MAX_BYTES }; /* fits the longest selector, each byte escaped */
 
-/* With nothing for so long before the range, the data begin in it. */
+/* With nothing for so long before the range, the data begin in it. No chunk is longer either: two hours,
+ * where max_chunk_age is not set. */
 #define FAR_BACK (24 * LOKI_HOUR)
-
-/* What a chunk may last: two hours, where max_chunk_age is not set. */
-#define CHUNK_LENGTH (24 * LOKI_HOUR)
 
 /* ---- what is remembered ---- */
 
@@ -92,7 +90,7 @@ static void recall(struct loki *loki)
 /* How much the questions have in common, so that each chunk lies whole in one of them. */
 static int64_t overlap(const struct loki *loki)
 {
-    return loki->plan.length / 2 < CHUNK_LENGTH ? loki->plan.length / 2 : CHUNK_LENGTH;
+    return loki->plan.length / 2 < FAR_BACK ? loki->plan.length / 2 : FAR_BACK;
 }
 
 /* Beyond the first entry that the query found, or the range, no matter what is there. */

@@ -6,7 +6,8 @@
  * Not here, because an operator may set them (settings_table.c): OSCAR_METRICS_DEADLINE, one request's time,
  * which bounds every wait below; OSCAR_METRICS_MAX_RANGE; OSCAR_METRICS_MEMORY, of what is remembered, and of
  * what one report adds up; OSCAR_METRICS_WORKERS, LOKI_PARALLEL. Nor are sizes here that fit whatever can
- * come (`_SIZE`), nor how much is taken at a time of something without an end (`_PIECE`).
+ * come (`_SIZE`; tests/limits.sh has them all), nor how much is taken at a time of something without an end
+ * (`_PIECE`).
  */
 #ifndef OM_CAPS_H
 #define OM_CAPS_H
@@ -163,7 +164,8 @@ enum {
 
 /* ---- auth ---- */
 enum {
-    BASIC_CREDENTIALS_MAX_BYTES = 8 * 1024, /* 401 */
+    /* of name, colon and password: 401; of the admin's own: the start ends, saying so */
+    BASIC_CREDENTIALS_MAX_BYTES = 8 * 1024,
 
     TOKEN_MAX_BYTES = 16 * 1024,          /* 401 */
     TOKEN_SUBJECT_MAX_BYTES = 1024,       /* 401 */
@@ -171,7 +173,6 @@ enum {
 
     ASK_MAX_BYTES = 1024 * 1024, /* of a provider's answer: 503 */
     ASK_MS = 10 * 1000,          /* for it: 503 */
-    ASK_WAIT_MS = 1000,          /* at a stretch, then looked at again */
 
     DISCOVERY_URL_MAX_BYTES = 4 * 1024, /* 503 */
 
@@ -193,7 +194,6 @@ enum {
 
 /* ---- report ---- */
 enum {
-    GATHER_WAIT_MS = 1000,                       /* for sources, at a stretch; then all have a turn */
     RENDER_ANSWER_MAX_BYTES = 512 * 1024 * 1024, /* 500 */
 };
 
@@ -216,8 +216,9 @@ enum {
 
     ACCESS_LOG_ID_MAX_BYTES = 64, /* of a request's id: one of our own in its place */
 
-    SERVE_ANSWER_DEADLINES = 2,              /* OSCAR_METRICS_DEADLINE, until an answer is written: cut */
-    SERVE_RETRY_AFTER_SECONDS = 5,           /* that a client is told to wait for after 503 */
+    HANDLERS_OWNERS_SHARE = 2,     /* the part of the time for whose namespaces are: partial, or 503 */
+    SERVE_ANSWER_DEADLINES = 2,    /* OSCAR_METRICS_DEADLINE, until an answer is written: cut */
+    SERVE_RETRY_AFTER_SECONDS = 5, /* that a client is told to wait for after 503 */
     SERVER_REMEMBERED_MS = 24 * 3600 * 1000, /* read again */
 };
 

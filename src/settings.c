@@ -20,6 +20,8 @@
 /* A shorter key could be found by trying, by who knows an id and its pseudonym. */
 enum { PSEUDONYM_KEY_MIN_BYTES = 32 };
 
+enum { VARIABLE_SIZE = 128 }; /* fits every name of the table, and "_FILE" */
+
 /* A secret's file as it was when it was read. */
 struct origin {
     char *path; /* NULL: the value came from elsewhere */
@@ -228,7 +230,7 @@ static void read_from_file(struct reading *reading, enum setting setting)
     const struct setting_row *row = &setting_rows[setting];
     struct settings *s = reading->settings;
     const char *path, *why;
-    char name[128];
+    char name[VARIABLE_SIZE];
 
     snprintf(name, sizeof(name), "%s_FILE", row->name);
     path = reading->lookup(reading->context, name);
@@ -273,6 +275,14 @@ static void read_one(struct reading *reading, enum setting setting)
         fault(reading, row->name, wrong);
 }
 
+/* Of "name:password". */
+static size_t login_length(const struct settings *s)
+{
+    const char *name = s->text[OSCAR_USERNAME], *password = s->text[OSCAR_PASSWORD];
+
+    return (name ? strlen(name) : 0) + 1 + (password ? strlen(password) : 0);
+}
+
 /* What one row alone cannot know. */
 static void check_together(struct reading *reading)
 {
@@ -280,6 +290,9 @@ static void check_together(struct reading *reading)
 
     if (s->text[OSCAR_USERNAME] && strchr(s->text[OSCAR_USERNAME], ':'))
         fault(reading, "OSCAR_USERNAME", "holds a colon, which HTTP Basic cannot carry in a name");
+    if (login_length(s) > BASIC_CREDENTIALS_MAX_BYTES)
+        fault(reading, "OSCAR_PASSWORD",
+              "is more than 8 KiB together with OSCAR_USERNAME: nobody could log in");
     if (s->number[OSCAR_METRICS_PSEUDONYMS] && s->text[OSCAR_METRICS_PSEUDONYM_KEY] &&
         strlen(s->text[OSCAR_METRICS_PSEUDONYM_KEY]) < PSEUDONYM_KEY_MIN_BYTES)
         fault(reading, "OSCAR_METRICS_PSEUDONYM_KEY",

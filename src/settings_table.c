@@ -12,7 +12,7 @@ const struct setting_row setting_rows[SETTING_COUNT] = {
                         .group = "OSCAR", .help = "the admin's name (HTTP Basic)"},
     [OSCAR_PASSWORD] = {"OSCAR_PASSWORD", "", TYPE_TEXT,
                         SETTING_REQUIRED | SETTING_LOGIN | SETTING_SECRET | SETTING_FROM_FILE,
-                        .help = "the admin's password"},
+                        .help = "the admin's password (with the name and a colon 8 KiB at most)"},
     [OSCAR_NAMESPACE] = {"OSCAR_NAMESPACE", "oscar", TYPE_NAME, .help = "where OSCAR's manager runs"},
     [OSCAR_SERVICES_NAMESPACE] = {"OSCAR_SERVICES_NAMESPACE", "oscar-svc", TYPE_NAME,
                                   .help =

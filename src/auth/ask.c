@@ -9,6 +9,9 @@
 #include "util/arena.h"
 #include "util/timestamp.h"
 
+/* Waited at a time; ASK_MS is the limit. */
+enum { STRETCH_MS = 1000 };
+
 struct asked {
     struct arena *arena;
     struct ask_answer *answer;
@@ -46,7 +49,7 @@ bool ask(const struct auth_context *context, const char *url, const char *token,
                                         .deadline = deadline},
                 take_answer, &asked);
     while (!asked.done) {
-        if (client_wait(context->fetcher, client, ASK_WAIT_MS))
+        if (client_wait(context->fetcher, client, STRETCH_MS))
             continue;
         fetcher_cancel(context->fetcher);
         return false;

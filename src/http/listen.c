@@ -83,38 +83,37 @@ static int open_one(const struct addrinfo *info)
     return -1;
 }
 
-/* "host", "[v6]" or nothing before the last colon. */
-static bool split(const char *address, char host[LISTEN_HOST_MAX_BYTES], const char **port)
+/* "host", "[v6]" or nothing before the last colon. NULL, or why not. */
+static const char *split(const char *address, char host[LISTEN_HOST_MAX_BYTES + 1], const char **port)
 {
     const char *colon = strrchr(address, ':');
     size_t length;
 
     if (colon == NULL || colon[1] == '\0')
-        return false;
+        return "it is neither a path nor host:port";
     *port = colon + 1;
     length = (size_t)(colon - address);
     if (length >= 2 && address[0] == '[' && colon[-1] == ']') {
         address++;
         length -= 2;
     }
-    if (length >= LISTEN_HOST_MAX_BYTES)
-        return false;
+    if (length > LISTEN_HOST_MAX_BYTES)
+        return "its host is longer than 256 bytes";
     memcpy(host, address, length);
     host[length] = '\0';
-    return true;
+    return NULL;
 }
 
 static int open_port(const char *address, const char **why)
 {
     struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM}, *all;
-    char host[LISTEN_HOST_MAX_BYTES];
+    char host[LISTEN_HOST_MAX_BYTES + 1];
     const char *port;
     int fd = -1, failed;
 
-    if (!split(address, host, &port)) {
-        *why = "it is neither a path nor host:port";
+    *why = split(address, host, &port);
+    if (*why)
         return -1;
-    }
     failed = getaddrinfo(host[0] ? host : NULL, port, &hints, &all);
     if (failed) {
         *why = gai_strerror(failed);

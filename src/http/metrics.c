@@ -53,6 +53,10 @@ static void add_process(struct buf *out, const struct counters_view *counters)
     if (process.has_memory)
         add_gauge(out, "process_resident_memory_bytes", "Memory of the process that is in RAM.",
                   process.resident_bytes);
+    if (process.has_allocated)
+        add_gauge(out, "oscar_metrics_allocated_bytes",
+                  "Memory that the program has in use, without what its allocator keeps.",
+                  process.allocated_bytes);
     if (process.has_files)
         add_gauge(out, "process_open_fds", "Open file descriptors.", process.open_files);
     add_gauge(out, "process_max_fds", "How many file descriptors may be open.", process.max_files);

@@ -1,11 +1,14 @@
-/* getrusage(2), getrlimit(2), and proc(5): the second number of statm is resident pages. */
+/* getrusage(2), getrlimit(2), and proc(5): the second number of statm is resident pages. mallinfo2(3), of all
+ * arenas: what was given out of their heaps, and what was mapped for one allocation alone. */
 #include "http/process.h"
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "config.h"
 #include "util/text.h"
 
 static int64_t microseconds(struct timeval time)
@@ -48,6 +51,22 @@ static bool count_files(uint64_t *count)
     return true;
 }
 
+#ifdef HAVE_MALLINFO2
+static bool read_allocated(uint64_t *bytes)
+{
+    const struct mallinfo2 info = mallinfo2();
+
+    *bytes = info.uordblks + info.hblkhd;
+    return true;
+}
+#else
+static bool read_allocated(uint64_t *bytes)
+{
+    *bytes = 0;
+    return false;
+}
+#endif
+
 struct process_view process_look(void)
 {
     struct process_view view = {.max_files = UINT64_MAX};
@@ -60,5 +79,6 @@ struct process_view process_look(void)
         view.max_files = limit.rlim_cur;
     view.has_memory = read_resident(&view.resident_bytes);
     view.has_files = count_files(&view.open_files);
+    view.has_allocated = read_allocated(&view.allocated_bytes);
     return view;
 }

@@ -35,9 +35,21 @@ static enum fetch_outcome say(enum fetch_outcome outcome, char *why, size_t size
     return outcome;
 }
 
+/* Curl is content with a first line that begins with "HTTP/". */
+static bool has_status(CURL *easy)
+{
+    long status = 0;
+
+    curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+    return status != 0;
+}
+
 enum fetch_outcome curl_end_read(const struct curl_end *end, char *why, size_t size)
 {
     switch (end->code) {
+    case CURLE_OK:
+        return has_status(end->easy) ? FETCH_ANSWERED
+                                     : say(FETCH_BROKEN, why, size, "the answer is no HTTP", "");
     case CURLE_COULDNT_RESOLVE_HOST:
         return say(FETCH_REFUSED, why, size, "no such host", "");
     case CURLE_COULDNT_CONNECT:

@@ -11,7 +11,7 @@
 
 struct curl_end {
     CURL *easy;
-    CURLcode code;     /* not CURLE_OK */
+    CURLcode code;
     const char *error; /* CURLOPT_ERRORBUFFER */
     int64_t deadline;  /* clock_ms() */
     size_t max_bytes;  /* of the answer */
@@ -19,6 +19,7 @@ struct curl_end {
 
 extern const char curl_end_late[]; /* the words for FETCH_TIMEOUT */
 
+/* The words are only there when it is not FETCH_ANSWERED. */
 enum fetch_outcome curl_end_read(const struct curl_end *end, char *why, size_t size);
 
 #endif

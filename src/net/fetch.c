@@ -552,7 +552,7 @@ static bool move_on(struct fetcher *fetcher)
             continue;
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &private);
         fetch = (struct fetch *)(void *)private;
-        if (code != CURLE_OK && fetch->outcome == FETCH_ANSWERED)
+        if (fetch->outcome == FETCH_ANSWERED)
             fetch->outcome = curl_end_read(&(struct curl_end){.easy = fetch->easy,
                                                               .code = code,
                                                               .error = fetch->error,

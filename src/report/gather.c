@@ -3,7 +3,6 @@
 
 #include <inttypes.h>
 
-#include "caps.h"
 #include "net/client.h"
 #include "net/fetch.h"
 #include "report/hosts.h"
@@ -14,6 +13,8 @@
 #include "util/arena.h"
 
 enum { JOBS_MAX = SOURCE_COUNT };
+/* Waited at a time; the deadline is the limit. */
+enum { STRETCH_MS = 1000 };
 
 struct jobs {
     struct job *job[JOBS_MAX]; /* NULL: done */
@@ -86,7 +87,7 @@ static void start(const struct source_context *context, unsigned mask, struct re
 /* How long to wait at most for something to happen. */
 static int patience(const struct source_context *context, const struct jobs *jobs)
 {
-    int64_t now = clock_ms(), until = now + GATHER_WAIT_MS;
+    int64_t now = clock_ms(), until = now + STRETCH_MS;
 
     if (context->deadline < until)
         until = context->deadline;

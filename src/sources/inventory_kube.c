@@ -159,9 +159,11 @@ static enum job_state step_reading(struct reading *reading, int64_t *wake_at)
     if (reading->result)
         return JOB_DONE;
     if (reading->list == NULL && (look(reading) || !begin(reading))) {
-        if (reading->result)
-            cache_hit(reading->job->context->remembered);
-        return reading->result ? JOB_DONE : JOB_WAITING;
+        if (reading->result == NULL)
+            return JOB_WAITING;
+        cache_hit(reading->job->context->remembered);
+        let_go(reading); /* what was too old, when somebody else read anew */
+        return JOB_DONE;
     }
     state = kube_list_step(reading->list, wake_at);
     if (state == JOB_DONE)
@@ -169,7 +171,7 @@ static enum job_state step_reading(struct reading *reading, int64_t *wake_at)
     return state;
 }
 
-/* The snapshots become the answer, and are held as long as it. */
+/* The snapshots become the answer, and are held as long as it. At the deadline one may not be there. */
 static void settle(struct kube_job *job)
 {
     struct inventory *out = job->out;
@@ -177,13 +179,19 @@ static void settle(struct kube_job *job)
     const struct kube_snapshot *namespaces = job->readings[NAMESPACES].result;
     struct source_status status = out->status;
 
-    if (definitions->fault) {
+    if (definitions == NULL) {
+        status_note(&status, STATUS_MISSING,
+                    "the Kubernetes API did not give the services before the deadline");
+    } else if (definitions->fault) {
         status_note(&status, STATUS_MISSING, "%s", definitions->fault);
     } else {
         *out = definitions->inventory;
         status_join(&status, &definitions->inventory.status);
     }
-    if (namespaces && namespaces->fault) {
+    if (namespaces == NULL && job->wanted[NAMESPACES]) {
+        status_note(&status, STATUS_PARTIAL,
+                    "the Kubernetes API did not give the namespaces before the deadline");
+    } else if (namespaces && namespaces->fault) {
         status_note(&status, STATUS_PARTIAL, "%s", namespaces->fault);
     } else if (namespaces) {
         out->namespaces = namespaces->inventory.namespaces;
@@ -229,16 +237,15 @@ static void kube_stop(struct job *base, enum job_stop why)
     struct kube_job *job = (struct kube_job *)base;
 
     end_listening(job);
-    if (why == JOB_DEADLINE)
-        status_note(&job->out->status, STATUS_MISSING,
-                    "the Kubernetes API did not give the services before the deadline");
     for (size_t i = 0; i < LISTS; i++) {
         struct reading *reading = &job->readings[i];
 
         let_go(reading);
-        if (reading->result)
+        if (reading->result && why != JOB_DEADLINE)
             cache_value_release(&reading->result->value);
     }
+    if (why == JOB_DEADLINE)
+        settle(job);
 }
 
 static void wake(void *context)

@@ -1,6 +1,7 @@
 /* Calendar arithmetic on the proleptic Gregorian calendar, and the parsers over it. */
 #include "util/timestamp.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -343,7 +344,7 @@ void instant_format_seconds(struct instant time, char out[TIMESTAMP_SIZE])
 bool timezone_exists(const char *name)
 {
     const char *folder = getenv("TZDIR");
-    char path[512];
+    char path[PATH_MAX];
     struct stat file;
 
     if (strcmp(name, "UTC") == 0)

@@ -5,6 +5,7 @@ import os
 import pytest
 
 from harness import expect
+from harness.app import run
 from harness.client import ADMIN, PASSWORD, USER, basic
 
 CHALLENGE = 'Basic realm="Authorization Required"'
@@ -116,6 +117,17 @@ def test_a_name_that_the_web_server_believes_is_not_believed(app):
 def test_credentials_in_the_query_are_not_looked_at(app):
     answer = app.get("/system/metrics", f"authorization={ADMIN}&access_token=x", auth=None)
     expect.plain(answer, 401, "authentication required")
+
+
+def test_name_and_password_have_a_length(start):
+    """8 KiB with the colon; more than that cannot be configured either."""
+    longest = "x" * (8 * 1024 - len(USER + ":"))
+    app = start({"OSCAR_PASSWORD": longest})
+    assert is_admin(app, basic(password=longest))
+    assert not is_admin(app, basic(password=longest + "x"))
+    done = run(settings={"OSCAR_PASSWORD": longest + "x"})
+    assert done.returncode == 1
+    assert "OSCAR_PASSWORD: is more than 8 KiB together with OSCAR_USERNAME" in done.stderr
 
 
 ODD_PASSWORDS = ["pass:with:colons", ":", "pässwörd – 密码", " leading and trailing ", "x" * 4000, "%41+&=\"'\\",

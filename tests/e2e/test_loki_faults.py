@@ -9,7 +9,7 @@ from harness.fake_prometheus import Cut, Endless, Hold, Reply, vector
 from harness.loki import DAY, HOUR, SECOND, CutChunked, Dies, Loki, refusal
 from harness.lokidata import Data, check_sources, hours, nanoseconds, query
 from harness.tls import Authority
-from harness.waiting import wait_until
+from harness.waiting import SLOWDOWN, wait_until
 
 T = nanoseconds("2025-03-10T12:00:00Z")
 END = T + 2 * DAY - 1
@@ -217,13 +217,33 @@ def test_times_outside_of_the_window_are_not_counted(start_loki, loki, data):
     assert answer.source("loki")["status"] != "ok"
 
 
+LARGEST = 16 * 1024 * 1024
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_an_answer_has_a_size(start_loki, loki, data, more):
+    """What is a byte larger is asked again in parts."""
+    data.begin(T)
+    data.requests([T])
+
+    def choose(asked, reply):
+        is_first = is_about_requests(asked) and asked.window[1] - asked.window[0] > HOUR / 2
+        return Reply(reply.body.ljust(LARGEST + more)) if is_first else reply
+
+    loki.answers(choose)
+    data.check(start_loki({"LOKI_PARALLEL": 1}), T, T + HOUR - 1)
+    assert (sum(map(is_about_requests, loki.reads)) == 1) == (more == 0)
+
+
 def test_an_answer_without_an_end(start_loki, loki, month):
-    """Its size has a limit: the program neither waits for the deadline nor keeps it all."""
-    loki.fails(Endless())
-    answer = start_loki({"OSCAR_METRICS_DEADLINE": "20s"}).summary(query(T, END))
-    assert answer.json()["totals"]["requests_count_total"] <= COUNT
-    if answer.source("loki")["status"] == "ok":
-        assert answer.json()["totals"] == month.totals(T, END)
+    """Its size has a limit: the program does not wait for the deadline, does not take it all, and asks again."""
+    endless = Endless()
+    loki.fails(endless)
+    app = start_loki({"OSCAR_METRICS_DEADLINE": f"{int(60 * SLOWDOWN)}s"})
+    began = time.monotonic()
+    month.check(app, T, END)
+    assert time.monotonic() - began < 20 * SLOWDOWN
+    assert LARGEST <= endless.sent + 65536 < 2 * LARGEST, "with what lies in the sockets"
 
 
 def test_a_loki_that_is_not_there(start_loki, loki, month):

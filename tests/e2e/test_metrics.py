@@ -45,6 +45,7 @@ FAMILIES = {
     "process_start_time_seconds": ("gauge", {}),
     "process_cpu_seconds_total": ("counter", {}),
     "process_resident_memory_bytes": ("gauge", {}),
+    "oscar_metrics_allocated_bytes": ("gauge", {}),
     "process_open_fds": ("gauge", {}),
     "process_max_fds": ("gauge", {}),
     "oscar_metrics_http_requests_total": ("counter", {"route": ROUTES, "status": STATUSES}),

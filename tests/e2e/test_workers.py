@@ -82,20 +82,22 @@ def test_it_opens_a_unix_socket_itself(start, folder):
     assert app.summary(DAY).status == 200
 
 
-def on_a_port(start, settings=None):
+def on_a_port(start, settings=None, host="127.0.0.1"):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = probe.getsockname()
     try:
-        return start(settings, how="listen", address=address)
+        listen = {"OSCAR_METRICS_LISTEN": f"{host}:{address[1]}"}
+        return start({**listen, **(settings or {})}, how="listen", address=address)
     except AssertionError as fault:
         # Somebody else was quicker.
         assert "in use" in str(fault)
         return None
 
 
-def test_it_opens_a_tcp_socket_itself(start):
-    app = wait_until(lambda: on_a_port(start), "a free port")
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0." + "0" * 247 + "1"], ids=["short", "256 bytes"])
+def test_it_opens_a_tcp_socket_itself(start, host):
+    app = wait_until(lambda: on_a_port(start, host=host), "a free port")
     assert app.summary(DAY).status == 200
     assert app.get("/system/metrics", auth=None).status == 401
 
@@ -127,11 +129,13 @@ def test_a_socket_in_use_is_refused(start, folder):
     assert app.summary(DAY).status == 200, "the first one is not disturbed"
 
 
-@pytest.mark.parametrize("address", ["/nowhere/at/all.sock", "/" + "x" * 200, "x" * 256 + ":80"])
-def test_a_socket_that_cannot_be_opened_stops_the_start(address):
+@pytest.mark.parametrize("address, why", [
+    ("/nowhere/at/all.sock", "No such file or directory"), ("/" + "x" * 107, "the socket's path is too long"),
+    ("127.0.0." + "0" * 248 + "1:80", "its host is longer than 256 bytes")], ids=["nowhere", "a path", "a host"])
+def test_a_socket_that_cannot_be_opened_stops_the_start(address, why):
     done = harness.run(settings={"OSCAR_METRICS_LISTEN": address})
     assert done.returncode == 1
-    assert done.stderr
+    assert done.stderr == f"OSCAR_METRICS_LISTEN: {why}\n"
 
 
 def connected_socket():

@@ -35,6 +35,7 @@ class Checker:
         self.nginx, self.mix, self.pause = nginx, mix, pause
         self.checked, self.wrong, self.faults, self.kinds = 0, 0, [], set()
         self.random = random.Random(1)
+        self.turn = threading.Lock()  # whoever holds it keeps it from asking
         self.ended = threading.Event()
         self.thread = threading.Thread(target=self._run)
         self.thread.start()
@@ -53,7 +54,8 @@ class Checker:
 
     def _run(self):
         while not self.ended.wait(self.pause):
-            self._one()
+            with self.turn:
+                self._one()
 
     def end(self):
         self.ended.set()

@@ -1,12 +1,28 @@
-"""What processes hold in memory, looked at again and again."""
+"""What processes hold in memory, looked at again and again; and what a program holds when it has nothing to do."""
+import dataclasses
 import statistics
 import threading
 
 from world import World  # noqa: F401 (knows where the harness is)
 
-from harness.process import resident_bytes  # noqa: E402
+from harness.process import resident_bytes, threads  # noqa: E402
 
 EVERY = 0.25
+
+
+@dataclasses.dataclass
+class Rest:
+    """What programs hold that have nothing to do but say this. By when each began: bytes that are allocated, file
+    descriptors (with the question's own); by process id: threads."""
+    allocated: dict
+    files: dict
+    threads: dict
+
+    @classmethod
+    def of(cls, found, pids):
+        return cls({began: figures("oscar_metrics_allocated_bytes") for began, figures in found.items()},
+                   {began: figures("process_open_fds") for began, figures in found.items()},
+                   {pid: threads(pid) for pid in pids})
 
 
 class Memory:

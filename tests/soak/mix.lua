@@ -3,11 +3,12 @@
 --
 -- SOAK_MIX: a Lua file that returns {groups = {{weight, first, last}, ...}, {kind, request, status, body}, ...};
 -- SOAK_REQUESTS: how many answers each thread waits for; SOAK_FOLDER: where a thread says that it has them, and what was
--- wrong.
+-- wrong; SOAK_PATIENCE: milliseconds before the next request of a connection that was told "too busy".
 
 local mix = dofile(os.getenv("SOAK_MIX"))
 local wanted = tonumber(os.getenv("SOAK_REQUESTS"))
 local folder = os.getenv("SOAK_FOLDER")
+local patience = tonumber(os.getenv("SOAK_PATIENCE"))
 local EXAMPLES = 5
 
 local threads = {}
@@ -23,7 +24,7 @@ end
 
 function init()
     math.randomseed(os.time() * 64 + number)
-    answers, wrong, leftovers, counts = 0, 0, 0, {}
+    answers, wrong, leftovers, refused, counts = 0, 0, 0, 0, {}
 end
 
 function request()
@@ -35,6 +36,17 @@ function request()
         end
     end
     return mix[1][2]
+end
+
+-- wrk asks this before each request, but not for which connection: as many wait as were refused.
+if patience then
+    function delay()
+        if refused > 0 then
+            refused = refused - 1
+            return patience
+        end
+        return 0
+    end
 end
 
 local function write(name, text)
@@ -64,7 +76,8 @@ local function judge(status, headers, body)
     if not asked or body == "metrics are not available\n" then
         return "of nginx", body == "metrics are not available\n"
     end
-    if status == 503 and body == "too busy" and headers["Retry-After"] then
+    if status == 503 and body == "too busy" and (tonumber(headers["Retry-After"]) or 0) > 0 then
+        refused = refused + 1
         return "too busy", true
     end
     body = body:gsub('"last_updated":"[^"]*"', '"last_updated":""')

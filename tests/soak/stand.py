@@ -9,11 +9,13 @@ import subprocess
 
 from world import World
 
-from harness.nginx import Nginx  # noqa: E402 (world.py knows where)
+from harness.figures import scrape  # noqa: E402 (world.py knows where)
+from harness.nginx import Nginx  # noqa: E402
 from harness.waiting import PATIENCE, wait_until  # noqa: E402
 from harness.watched import Watched  # noqa: E402
 
 THREADS, CONNECTIONS = 2, 64
+BACKENDS = ("prometheus", "loki", "kubernetes", "oidc")
 
 # How often a kind is asked, beside the others.
 WEIGHTS = {"admin, summary": 10, "users, summary": 30, "admin, a service": 6, "users, a service": 12, "admin, owners": 2,
@@ -74,17 +76,18 @@ class Said:
 
 
 class Load:
-    """wrk at work. It ends after so many answers, or so many seconds."""
+    """wrk at work. It ends after so many answers, or so many seconds. `patience`: how long, in milliseconds, who is told
+    that the program is too busy waits before asking again."""
 
-    def __init__(self, folder, url, mix, answers=None, seconds=900):
+    def __init__(self, folder, url, mix, answers=None, seconds=900, connections=CONNECTIONS, patience=None):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir()
         environment = {**os.environ, "SOAK_MIX": str(mix), "SOAK_FOLDER": str(self.folder),
-                       "SOAK_REQUESTS": str((answers or 1 << 40) // THREADS)}
+                       "SOAK_REQUESTS": str((answers or 1 << 40) // THREADS), "SOAK_PATIENCE": str(patience or "")}
         script = pathlib.Path(__file__).with_name("mix.lua")
         self.output = open(self.folder / "output", "w+", encoding="utf-8")
         self.process = subprocess.Popen(
-            ["wrk", f"-t{THREADS}", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "60s", "-s", script, url],
+            ["wrk", f"-t{THREADS}", f"-c{connections}", f"-d{seconds}s", "--timeout", "60s", "-s", script, url],
             env=environment, stdin=subprocess.DEVNULL, stdout=self.output, stderr=subprocess.STDOUT)
 
     def _read(self, name):
@@ -93,6 +96,11 @@ class Load:
 
     def is_running(self):
         return self.process.poll() is None and len(self._read("done").split()) < THREADS
+
+    def pause(self, paused):
+        """Nothing more is asked, or again."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGSTOP if paused else signal.SIGCONT)
 
     def end(self):
         """Waits for its end: its threads may have stopped long before. What it said."""
@@ -197,11 +205,34 @@ class Stand:
         """How nginx came by the answers since begin(): [statuses of the attempts of one request]."""
         return [line.split("|")[1].split(", ") for line in self._log(self._begun).splitlines()]
 
+    def statuses(self):
+        """Of the answers since begin()."""
+        return [int(line.split("|")[0]) for line in self._log(self._begun).splitlines()]
+
     def cut(self):
-        """Answers since begin() of which not all went out, though some had: nginx says nothing of that."""
+        """Answers since begin() of which not all went out, though some had, by their place in the log: nginx says nothing
+        of that. Without the last ones: wrk ends while they are on their way."""
         rows = [line.split("|") for line in self._log(self._begun).splitlines()]
-        return sum(method != "HEAD" and length.isdigit() and int(sent) < int(length)
-                   for _, _, sent, length, method in rows)
+        return [n for n, (_, _, sent, length, method) in enumerate(rows[:-CONNECTIONS])
+                if method != "HEAD" and length.isdigit() and int(sent) < int(length)]
+
+    def at_rest(self):
+        """The figures of each program, by when it began, when none has anything to do but say them."""
+        found = {}
+
+        def all_seen():
+            figures = scrape(self.programs)
+            running = sum(figures("oscar_metrics_backend_requests_running", backend=name) for name in BACKENDS)
+            asked = sum(figures("oscar_metrics_" + name) for name in ("reports_running", "reports_waiting",
+                                                                      "connections_waiting"))
+            idle = asked + running == 0 and figures("oscar_metrics_workers_busy") == 1
+            began = figures("process_start_time_seconds")
+            if idle:
+                found[began] = figures
+            else:
+                found.pop(began, None)
+            return len(found) == self.programs.processes and found
+        return wait_until(all_seen, "the programs to have nothing to do", pause=0.01)
 
     def wait_answered(self, load, count):
         """Until there were so many answers; they must not be the last ones."""

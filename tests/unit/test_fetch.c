@@ -110,6 +110,8 @@ static const struct {
      "the connection broke: Transferred a partial file",
      __LINE__},
     {{.bytes = "SSH-2.0-OpenSSH_9.2\r\n"}, FETCH_BROKEN, 0, "", "the answer is no HTTP", __LINE__},
+    {{.bytes = "HTTP/200 OK\r\n\r\n{}"}, FETCH_BROKEN, 0, "", "the answer is no HTTP", __LINE__},
+    {{.bytes = "HTTP/1.1 000 No\r\n\r\n{}"}, FETCH_BROKEN, 0, "", "the answer is no HTTP", __LINE__},
     {{.bytes = ""}, FETCH_BROKEN, 0, "", "the connection was closed without an answer", __LINE__},
     {{.bytes = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabcde"},
      FETCH_TOO_LARGE,

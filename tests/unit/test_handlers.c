@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "http_server.h"
+
 #include "http/counters.h"
 #include "http/handlers.h"
 #include "http/route.h"
@@ -22,7 +24,7 @@
 struct fixture {
     struct exchange exchange; /* first */
     char folder[64];
-    const char *query, *scope, *services_dir;
+    const char *query, *scope, *services_dir, *api; /* Kubernetes and Prometheus; NULL: a folder, no hours */
     struct arena *arena;
     struct settings *settings;
     struct server server;
@@ -67,11 +69,13 @@ static const char *look_up(void *context, const char *name)
     const struct variable values[] = {
         {"OSCAR_USERNAME", "oscar"},
         {"OSCAR_PASSWORD", "secret"},
-        {"PROMETHEUS_URL", "none"},
+        {"PROMETHEUS_URL", f->api ? f->api : "none"},
+        {"OSCAR_METRICS_KUBE_URL", f->api},
         {"OSCAR_METRICS_SCOPE", f->scope},
         {"OSCAR_METRICS_LOG_FILES", arena_format(f->arena, "%s/requests.log", f->folder)},
         {"OSCAR_METRICS_EXPOSED_LOG_FILES", arena_format(f->arena, "%s/exposed.log", f->folder)},
-        {"OSCAR_METRICS_SERVICES_DIR", arena_format(f->arena, "%s/%s", f->folder, f->services_dir)},
+        {"OSCAR_METRICS_SERVICES_DIR",
+         f->api ? NULL : arena_format(f->arena, "%s/%s", f->folder, f->services_dir)},
     };
 
     return variable_of(values, COUNT_OF(values), name);
@@ -356,6 +360,45 @@ static void the_admin_sees_everything_and_every_word(void **state)
     assert_has(answer, "broken.yaml: owner is no text");
 }
 
+/* One answer to whatever is asked: a list of no services, and a value. */
+#define ALL_IN_ONE                                                                                           \
+    "{\"kind\":\"ConfigMapList\",\"items\":[],\"status\":\"success\",\"data\":{\"resultType\":\"vector\","   \
+    "\"result\":[{\"metric\":{},\"value\":[1777593600,\"2.5\"]}]}}"
+
+static void the_shared_owners_report_does_not_wait_for_the_inventory(void **state)
+{
+    const struct identity admin = {.kind = IDENTITY_ADMIN};
+    const struct http_reply reply = {.bytes = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" ALL_IN_ONE};
+    const struct http_reply replies[] = {reply, reply, reply};
+    /* None of them is answered before all are there: the services, CPU, GPU. */
+    struct http_server *server = http_server_start(replies, COUNT_OF(replies), COUNT_OF(replies));
+    struct fixture *f = *state;
+    const char *answer;
+
+    f->api = http_server_url(server);
+    configure(f, "visible", "services");
+    answer = ask_as(f, admin, "/system/metrics", DAY "&owner=cluster_admin");
+    assert_has(answer, "{\"name\":\"service-inventory\",\"status\":\"ok\",");
+    assert_has(answer, "{\"name\":\"prometheus\",\"status\":\"ok\",");
+    assert_has(answer, "\"cpu_hours_total\":2.5,\"gpu_hours_total\":2.5,");
+    http_server_stop(server);
+}
+
+static void the_shared_owners_lines_are_those_of_its_services(void **state)
+{
+    const struct identity admin = {.kind = IDENTITY_ADMIN};
+    const char *answer =
+        ask_as(*state, admin, "/system/metrics/breakdown", DAY "&group_by=service&owner=cluster_admin");
+
+    /* "half" and "gone" are in other namespaces, or in none; "broken" cannot be read. */
+    assert_has(answer, "\"key\":\"hidden\",\"requests_count_total\":2,");
+    assert_has(answer, "\"key\":\"mine\",\"requests_count_total\":1,");
+    assert_has(answer, "\"key\":\"open\",\"requests_count_total\":2,");
+    assert_null(strstr(answer, "\"key\":\"half\""));
+    assert_null(strstr(answer, "\"key\":\"gone\""));
+    assert_has(answer, "{\"name\":\"service-inventory\",\"status\":\"partial\",");
+}
+
 static void who_is_nobody_gets_nothing(void **state)
 {
     const struct identity nobody = {0};
@@ -419,6 +462,8 @@ int main(void)
         TEST(under_owned_only_what_is_theirs),
         TEST(a_user_without_anything_gets_zeros),
         TEST(the_admin_sees_everything_and_every_word),
+        TEST(the_shared_owners_report_does_not_wait_for_the_inventory),
+        TEST(the_shared_owners_lines_are_those_of_its_services),
         TEST(who_is_nobody_gets_nothing),
         TEST(what_was_not_taken_is_not_counted),
     };

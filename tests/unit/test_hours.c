@@ -3,6 +3,7 @@
 #include "unit.h"
 
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -359,6 +360,35 @@ static void a_busy_server_is_asked_once_more(void **state)
     }
 }
 
+static const char *refuse_and_count(void *context, const char *request)
+{
+    atomic_int *asked = context;
+
+    (void)request;
+    atomic_fetch_add(asked, 1);
+    return "HTTP/1.1 503 No\r\n\r\n";
+}
+
+/* Of twelve queries that a busy server refuses. */
+static void no_more_than_eight_are_asked_once_more(void **state)
+{
+    static const struct text names[] = {{"a", 1}, {"b", 1}, {"c", 1}, {"d", 1}, {"e", 1}, {"f", 1},
+                                        {"g", 1}, {"h", 1}, {"i", 1}, {"j", 1}, {"k", 1}, {"l", 1}};
+    static const struct hours_part part = {.services = names, .service_count = COUNT_OF(names)};
+    atomic_int asked = 0;
+    struct http_server *server = http_server_start_choosing(refuse_and_count, &asked);
+    struct fixture f;
+
+    (void)state;
+    set_up(&f, &(struct variables){.url = http_server_url(server), .cpu = "x{s=\"{{service}}\"}"});
+    start_parts(&f, true, false, &part, 1);
+    run_to_the_end(&f);
+    assert_int_equal(f.hours.status.level, STATUS_MISSING);
+    assert_int_equal(atomic_load(&asked), 12 + 8);
+    tear_down(&f);
+    http_server_stop(server);
+}
+
 static void of_no_part_nothing_is_asked(void **state)
 {
     struct fixture f;
@@ -614,6 +644,7 @@ int main(void)
         cmocka_unit_test(nothing_comes_before_the_deadline),
         cmocka_unit_test(the_deadline_names_what_is_missing),
         cmocka_unit_test(a_busy_server_is_asked_once_more),
+        cmocka_unit_test(no_more_than_eight_are_asked_once_more),
         cmocka_unit_test(of_no_part_nothing_is_asked),
         cmocka_unit_test(parts_are_added_up),
         cmocka_unit_test(parts_that_fail_are_named),

@@ -464,6 +464,40 @@ static void who_gives_up_lets_another_read(void **state)
     close_api(&api);
 }
 
+/* Who waits for another's reading has looked at what is too old, and must not keep it. */
+static void who_waited_holds_nothing_old(void **state)
+{
+    struct api api;
+    struct fixture first, second, third;
+    struct cache_value *old;
+    int64_t now;
+
+    (void)state;
+    open_api(&api);
+    api.answers[0] = api.answers[1] = http(api.arena, "200 OK", GOOD_LIST);
+    set_up(&first, &api);
+    set_up(&second, &api);
+    set_up(&third, &api);
+    read_all(&first);
+    old = first.inventory.held[0];
+    second.context.fresh_after = third.context.fresh_after = now = clock_ms();
+    while (clock_ms() == now)
+        continue;
+    second.job = inventory_start(&second.context, false, &second.inventory);
+    assert_int_equal(second.job->ops->step(second.job), JOB_WAITING);
+    third.job = inventory_start(&third.context, false, &third.inventory);
+    assert_int_equal(third.job->ops->step(third.job), JOB_WAITING);
+    run(&second);
+    run(&third);
+    assert_int_equal(api.count, 2);
+    assert_ptr_equal(third.inventory.held[0], second.inventory.held[0]);
+    assert_int_equal(atomic_load(&old->holders), 1); /* the first */
+    tear_down(&first);
+    tear_down(&second);
+    tear_down(&third);
+    close_api(&api);
+}
+
 #define NAMESPACE(name, annotations) "{\"metadata\":{\"name\":\"" name "\"" annotations "}}"
 #define OWNED_BY(owner)              ",\"annotations\":{\"oscar.grycap.upv.es/owner\":\"" owner "\"}"
 
@@ -521,6 +555,29 @@ static void namespaces_say_whose_they_are(void **state)
         tear_down(&f);
         close_api(&api);
     }
+}
+
+static void namespaces_that_are_late_take_no_service_away(void **state)
+{
+    struct api api;
+    struct fixture f;
+
+    (void)state;
+    open_api(&api);
+    http_server_stop(api.server);
+    api.server = http_server_start_choosing(choose_by_path, &api);
+    api.answers[0] = http(api.arena, "200 OK", GOOD_LIST); /* and never any namespace */
+    set_up(&f, &api);
+    read_all(&f);
+    f.job = inventory_start(&f.context, true, &f.inventory);
+    assert_int_equal(f.job->ops->step(f.job), JOB_WAITING);
+    f.job->ops->stop(f.job, JOB_DEADLINE);
+    fetcher_cancel(f.context.fetcher);
+    assert_string_equal(words(&f),
+                        "partial: n/x(): the Kubernetes API did not give the namespaces before the deadline");
+    assert_false(f.inventory.namespaces_known);
+    tear_down(&f);
+    close_api(&api);
 }
 
 /* Pages of any size and number: the first `large` of so many bytes, all but the last with another behind. */
@@ -803,7 +860,9 @@ int main(void)
         cmocka_unit_test(what_failed_is_not_tried_again_at_once),
         cmocka_unit_test(one_reads_for_all_who_wait),
         cmocka_unit_test(who_gives_up_lets_another_read),
+        cmocka_unit_test(who_waited_holds_nothing_old),
         cmocka_unit_test(namespaces_say_whose_they_are),
+        cmocka_unit_test(namespaces_that_are_late_take_no_service_away),
         cmocka_unit_test(SLOW(a_page_that_is_too_large_is_asked_for_in_smaller_ones)),
         cmocka_unit_test(SLOW(a_page_of_too_many_lists_is_asked_for_in_smaller_ones)),
         cmocka_unit_test(brackets_in_scripts_are_no_lists),

@@ -22,20 +22,37 @@
 #include "util/claims.h"
 
 /* Time that passes without anybody waiting: before the C library's, for all that is linked. */
-static atomic_llong ahead_seconds;
+static atomic_llong ahead_us, stands_at_us; /* 0: it does not */
+static atomic_llong tick_us;                /* that pass with each look at it */
 
 int clock_gettime(clockid_t clock, struct timespec *now)
 {
     long result = syscall(SYS_clock_gettime, clock, now);
+    int64_t stood = atomic_load(&stands_at_us), us = (int64_t)now->tv_sec * 1000000 + now->tv_nsec / 1000;
 
-    if (clock == CLOCK_MONOTONIC)
-        now->tv_sec += atomic_load(&ahead_seconds);
+    if (clock != CLOCK_MONOTONIC)
+        return (int)result;
+    us = (stood ? stood : us) + atomic_fetch_add(&ahead_us, atomic_load(&tick_us));
+    now->tv_sec = us / 1000000;
+    now->tv_nsec = us % 1000000 * 1000;
     return (int)result;
 }
 
 static void pass(int64_t ms)
 {
-    atomic_fetch_add(&ahead_seconds, ms / 1000);
+    atomic_fetch_add(&ahead_us, ms * 1000);
+}
+
+static void stand_still(int64_t tick)
+{
+    atomic_store(&stands_at_us, clock_us() - atomic_load(&ahead_us));
+    atomic_store(&tick_us, tick);
+}
+
+static void go_on(void)
+{
+    atomic_store(&tick_us, 0);
+    atomic_store(&stands_at_us, 0);
 }
 
 #define HOUR  LOKI_HOUR
@@ -883,6 +900,82 @@ static void one_goes_away_and_the_other_goes_on(void **state)
     tear_down(&f);
 }
 
+/* Somebody lets go of something. */
+static void wake_all(const struct fixture *f)
+{
+    claims_release(f->claims, claims_take(f->claims, TEXT_LITERAL("something")));
+}
+
+/* What others have read is not looked for all the time: a look goes through all pieces. */
+static void who_waits_for_others_looks_every_20_ms(void **state)
+{
+    struct fixture f;
+    struct report reading, waiting;
+
+    (void)state;
+    set_up(&f, &(struct variables){.parallel = "1"});
+    f.loki->hold_after = 0;
+    begin(&f, &reading, LOGLINE_REQUESTS, START, START + HOUR - 1);
+    while (reading.job->ops->step(reading.job) == JOB_READY)
+        continue;
+    assert_int_equal(fetcher_running(reading.context.fetcher), 1);
+    begin(&f, &waiting, LOGLINE_REQUESTS, START, START + HOUR - 1);
+    while (waiting.job->ops->step(waiting.job) == JOB_READY)
+        continue;
+    assert_int_equal(fetcher_running(waiting.context.fetcher), 0);
+
+    stand_still(0);
+    pass(20);
+    wake_all(&f);
+    assert_int_equal(waiting.job->ops->step(waiting.job), JOB_WAITING);
+    assert_int_equal(waiting.job->wake_at, 0);
+    wake_all(&f);
+    assert_int_equal(waiting.job->ops->step(waiting.job), JOB_WAITING);
+    assert_int_equal(waiting.job->wake_at, clock_ms() + 20);
+    pass(19);
+    assert_int_equal(waiting.job->ops->step(waiting.job), JOB_WAITING);
+    assert_int_equal(waiting.job->wake_at, clock_ms() + 1);
+    pass(1);
+    assert_int_equal(waiting.job->ops->step(waiting.job), JOB_WAITING);
+    assert_int_equal(waiting.job->wake_at, 0);
+    go_on();
+    stop(&reading, JOB_GONE);
+    stop(&waiting, JOB_GONE);
+    end(&reading);
+    end(&waiting);
+    tear_down(&f);
+}
+
+/* What is remembered of very many hours is looked for in steps: on a clock on which a moment passes with each
+ * look at it. */
+static void what_is_remembered_is_looked_for_in_steps_of_5_ms(void **state)
+{
+    enum { HOURS = 1600, TICK_US = 50 };
+    char out[1024];
+    struct fixture f;
+    struct report report;
+
+    (void)state;
+    set_up(&f, &(struct variables){.parallel = "1"});
+    for (int hour = -1; hour < HOURS; hour++)
+        add_entries(f.loki, START + hour * HOUR + 1, 1);
+    assert_string_equal(ask(&f, START, START + HOURS * HOUR - 1, out), "1600 ok ");
+    begin(&f, &report, LOGLINE_REQUESTS, START, START + HOURS * HOUR - 1);
+    stand_still(TICK_US);
+    for (int steps = 0; steps < 10; steps++) {
+        int64_t began = clock_us(), took;
+
+        assert_int_equal(report.job->ops->step(report.job), JOB_READY);
+        took = clock_us() - began;
+        assert_in_range(took, 4000, 6999); /* the clock of steps has milliseconds */
+    }
+    go_on();
+    run(&report);
+    assert_string_equal(outcome(&report, out), "1600 ok ");
+    end(&report);
+    tear_down(&f);
+}
+
 static void threads_while_hours_are_forgotten(void **state)
 {
     enum { THREADS = 8 };
@@ -1057,6 +1150,8 @@ int main(void)
         cmocka_unit_test(the_deadline_with_nothing),
         cmocka_unit_test(reports_at_the_same_time_read_each_hour_once),
         cmocka_unit_test(one_goes_away_and_the_other_goes_on),
+        cmocka_unit_test(who_waits_for_others_looks_every_20_ms),
+        cmocka_unit_test(what_is_remembered_is_looked_for_in_steps_of_5_ms),
         cmocka_unit_test(threads_while_hours_are_forgotten),
         cmocka_unit_test(data_since),
         cmocka_unit_test(what_is_remembered_of_the_server_gets_old),

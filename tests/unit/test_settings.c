@@ -466,28 +466,51 @@ static void a_secret_has_a_length(void **state)
 {
     static char secret[SETTINGS_SECRET_MAX_BYTES + 2], faults[512];
     char folder[] = "/tmp/oscar-metrics-test-XXXXXX", path[64], pair[96];
-    const char *pairs[] = {"OSCAR_USERNAME=oscar", pair, NULL};
+    const char *pairs[] = {"OSCAR_USERNAME=oscar", "OSCAR_PASSWORD=x", pair, NULL};
     struct settings *s;
     FILE *out;
 
     (void)state;
     assert_non_null(mkdtemp(folder));
-    snprintf(path, sizeof(path), "%s/password", folder);
-    snprintf(pair, sizeof(pair), "OSCAR_PASSWORD_FILE=%s", path);
+    snprintf(path, sizeof(path), "%s/secret", folder);
+    snprintf(pair, sizeof(pair), "LOKI_PASSWORD_FILE=%s", path);
     memset(secret, 's', SETTINGS_SECRET_MAX_BYTES);
     write_file(path, secret);
     s = settings_read(lookup, pairs, NULL);
     assert_non_null(s);
-    assert_string_equal(settings_text(s, OSCAR_PASSWORD), secret);
+    assert_string_equal(settings_text(s, LOKI_PASSWORD), secret);
     settings_release(s);
     secret[SETTINGS_SECRET_MAX_BYTES] = 's';
     write_file(path, secret);
     out = fmemopen(faults, sizeof(faults), "w");
     assert_null(settings_read(lookup, pairs, out));
     fclose(out);
-    assert_non_null(strstr(faults, "OSCAR_PASSWORD_FILE: its file is larger than 64 KiB"));
+    assert_non_null(strstr(faults, "LOKI_PASSWORD_FILE: its file is larger than 64 KiB"));
     unlink(path);
     rmdir(folder);
+}
+
+static void a_login_that_nobody_could_send_is_a_fault(void **state)
+{
+    static char password[sizeof("OSCAR_PASSWORD=") + BASIC_CREDENTIALS_MAX_BYTES] = "OSCAR_PASSWORD=";
+    const char *pairs[] = {"OSCAR_USERNAME=oscar", password, NULL};
+    size_t start = strlen(password), most = BASIC_CREDENTIALS_MAX_BYTES - strlen("oscar:");
+    char faults[512] = "";
+    struct settings *s;
+    FILE *out;
+
+    (void)state;
+    memset(password + start, 's', most);
+    s = settings_read(lookup, pairs, NULL);
+    assert_non_null(s);
+    settings_release(s);
+    password[start + most] = 's';
+    out = fmemopen(faults, sizeof(faults), "w");
+    assert_null(settings_read(lookup, pairs, out));
+    fclose(out);
+    assert_string_equal(faults,
+                        "OSCAR_PASSWORD: is more than 8 KiB together with OSCAR_USERNAME: nobody could "
+                        "log in\n");
 }
 
 int main(void)
@@ -508,6 +531,7 @@ int main(void)
         cmocka_unit_test(a_long_reason_is_cut),
         cmocka_unit_test(secrets_are_masked),
         cmocka_unit_test(a_secret_has_a_length),
+        cmocka_unit_test(a_login_that_nobody_could_send_is_a_fault),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -48,7 +48,8 @@ class Cut(Reply):
 
 
 class Endless:
-    """A body that never ends."""
+    """A body that never ends; `sent`: how many bytes of it somebody took."""
+    sent = 0
 
 
 class Hold:
@@ -151,7 +152,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 return
             reply = reply.reply
         if isinstance(reply, Endless):
-            self._send_endless()
+            self._send_endless(reply)
             return
         if isinstance(reply, str):
             reply = Reply(reply)
@@ -171,7 +172,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         self.wfile.write(reply.body)
 
-    def _send_endless(self):
+    def _send_endless(self, reply):
         self.close_connection = True
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
@@ -179,6 +180,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(b'{"status":"success","warnings":["')
         while True:
             self.wfile.write(b"x" * 65536)  # until the client closes
+            reply.sent += 65536
 
     def log_message(self, *_):
         pass

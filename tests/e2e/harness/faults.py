@@ -6,22 +6,20 @@ A fault of answering is a function of an Answering, which has the request and th
 import collections
 import functools
 import http.client
-import os
-import pathlib
 import re
 import select
 import socket
 import ssl
 import struct
-import subprocess
 import threading
 import urllib.parse
 
+from .preload import preload
 from .waiting import PATIENCE, SLOWDOWN
 
-HERE = pathlib.Path(__file__).parent
 GIGABYTE = 1 << 30
-PIECE = 64 * 1024
+PIECE, LARGE_PIECE = 64 * 1024, 1 << 20
+LOOK_SECONDS = 0.05
 DRIP_SECONDS = 0.5 * SLOWDOWN
 
 Right = collections.namedtuple("Right", "status type body")
@@ -65,9 +63,10 @@ class Answering:
     def wait(self, seconds=None):
         """So long, or for ever: until nobody waits for it any more."""
         while seconds is None or seconds > 0:
-            if self._over.wait(0.02 if seconds is None else min(seconds, 0.02)) or _is_closed(self.connection):
+            stretch = LOOK_SECONDS if seconds is None else min(seconds, LOOK_SECONDS)
+            if self._over.wait(stretch) or _is_closed(self.connection):
                 raise Gone
-            seconds = None if seconds is None else seconds - 0.02
+            seconds = None if seconds is None else seconds - stretch
 
     def reset(self):
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -124,11 +123,13 @@ def says(body, status=200, kind="application/json", *headers):
 
 def gigabyte(prefix, stated):
     """JSON without an end to speak of; `stated`: its length is told before."""
+    piece = b"x" * LARGE_PIECE
+
     def fault(answering):
         answering.head(200, "application/json", GIGABYTE if stated else None)
         answering.body(prefix.encode())
         while answering.sent < GIGABYTE:
-            answering.body(b"x" * PIECE)
+            answering.body(piece)
 
     return fault
 
@@ -304,7 +305,7 @@ class FaultServer:
 def _read_until(connection, over):
     """What comes is read and not looked at."""
     while not over.is_set():
-        if select.select([connection], [], [], 0.02)[0] and not connection.recv(PIECE):
+        if select.select([connection], [], [], LOOK_SECONDS)[0] and not connection.recv(PIECE):
             return
 
 
@@ -330,16 +331,17 @@ def _read_request(connection):
 
 class Resolver:
     """Who asks for addresses with these settings finds `host`, which is one of *.backends.invalid, only while it is
-    known (resolver.c)."""
+    known, as it is at first (resolver.c)."""
 
     def __init__(self, folder, host):
         assert host.endswith(".backends.invalid")
         self.host = host
-        self._knows, library = folder / "knows", folder / "resolver.so"
-        subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, HERE / "resolver.c"], check=True, timeout=PATIENCE)
-        # The sanitizers want to be the first, but can do without.
-        options = ":".join(filter(None, [os.environ.get("ASAN_OPTIONS"), "verify_asan_link_order=0"]))
-        self.settings = {"LD_PRELOAD": library, "RESOLVER_KNOWS": self._knows, "ASAN_OPTIONS": options}
+        self._knows = folder / "knows"
+        self.settings = {**preload(folder, "resolver"), "RESOLVER_KNOWS": self._knows}
+        self.know()
 
     def know(self):
         self._knows.touch()
+
+    def forget(self):
+        self._knows.unlink()

@@ -35,6 +35,18 @@ def has_open(pid, path):
     return False
 
 
+def watches(pid, descriptor):
+    """True while a process waits for a descriptor of its own by epoll."""
+    for info in pathlib.Path(f"/proc/{pid}/fdinfo").iterdir():
+        try:
+            lines = info.read_text().splitlines()
+        except FileNotFoundError:
+            continue  # closed meanwhile
+        if any(line.split()[:2] == ["tfd:", str(descriptor)] for line in lines):
+            return True
+    return False
+
+
 def children(pid):
     """The processes that a process has started; none when it is gone."""
     try:
@@ -52,3 +64,11 @@ def resident_bytes(pid):
     except (FileNotFoundError, ProcessLookupError):
         pass
     return None
+
+
+def threads(pid):
+    """How many there are; 0 when the process is gone."""
+    try:
+        return len(list(pathlib.Path(f"/proc/{pid}/task").iterdir()))
+    except (FileNotFoundError, ProcessLookupError):
+        return 0

@@ -14,6 +14,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "soak"))
 from checker import Checker, check  # noqa: E402
 from memory import Rest  # noqa: E402
 from overload import Overload  # noqa: E402
+from soak import CUT_A_KILL  # noqa: E402
 from stand import CONNECTIONS, WEIGHTS, Stand, write_mix  # noqa: E402
 
 ANSWERS = 2400 // int(SLOWDOWN)
@@ -44,9 +45,9 @@ def test_no_answer_is_wrong_while_programs_die_and_nginx_is_reloaded(stand):
     assert said.wrong == 0, said.examples
     assert said.faults == 0, said.counts
     # What is kept open and idle just when nginx reloads is closed; an answer that has begun cannot be asked again.
-    # Three programs were killed, each of which is hardly ever sending one (see tests/soak/soak.py).
+    # Three programs were killed, each of which may be sending some.
     cut = len(stand.cut())
-    assert sum(said.errors) <= CONNECTIONS + cut and said.cut <= cut <= 3, (said.errors, said.cut, cut)
+    assert sum(said.errors) <= CONNECTIONS + cut and said.cut <= cut <= 3 * CUT_A_KILL, (said.errors, said.cut, cut)
     assert {kind for kind, _ in said.counts} - {"too busy"} == set(WEIGHTS), said.counts
     assert checker.wrong == 0 and checker.checked > 0, checker.faults
     # Three died with requests in their hands, and it was seen.

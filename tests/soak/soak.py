@@ -5,8 +5,8 @@
 
 First nothing is disturbed; then programs are killed and nginx is reloaded meanwhile; in the end far more is asked than
 small programs can take. --requests: in each of the first two (100,000). --minutes: as many of them in each of the two,
-instead of a number of requests. Every answer is held against the model's. Prints what was found, and "N passed, N failed"
-last.
+instead of a number of requests. Every answer is held against the model's. Prints what was found, and "N passed, N
+failed" last.
 """
 import argparse
 import datetime
@@ -26,11 +26,14 @@ from harness.waiting import wait_until  # noqa: E402 (stand.py knows where)
 
 REQUESTS, WARM, KILLS, RELOADS = 100_000, 40_000, 10, 5
 # What may come late: each worker's memory grows with the largest report that it has seen, and it takes long until each
-# has seen its largest; 16 workers (the same bound as in ./dev bench memory). In the end it must not grow any more.
+# has seen its largest; 16 workers (the same bound as in ./dev bench memory). From the second fifth on it is nearly flat.
 WORKERS, GROWTH, A_WORKER, LATE_GROWTH = 16, 0.5e6, 0.25e6, 1.5e6
 MOST_GROWTH = GROWTH + A_WORKER * (WORKERS - 1)
 # Of what the program has in use, when it has nothing to do, from the second fifth of the quiet phase to the last.
 FLAT = 64 * 1024
+# Each of a program's 16 workers may be sending an answer when it is killed, but few take more than one write() and a
+# place in a socket's buffer: seen were four in eleven kills.
+CUT_A_KILL = 4
 # Connections to backends that workers keep differ by some.
 FILES = 16
 LONGEST_SECONDS = 3600
@@ -203,8 +206,8 @@ def judge_memory(results, phase, warm):
         if warm < WARM:
             results.figure(f"{what}, too early to judge", found)
             continue
-        results.check(f"{what} (at most {megabytes(MOST_GROWTH)} more in all, {megabytes(LATE_GROWTH)} in the last)",
-                      fifths[4] - fifths[0] <= MOST_GROWTH and fifths[4] - fifths[3] <= LATE_GROWTH, found)
+        results.check(f"{what} (at most {megabytes(MOST_GROWTH)} more in all, {megabytes(LATE_GROWTH)} from the second)",
+                      fifths[4] - fifths[0] <= MOST_GROWTH and fifths[4] - fifths[1] <= LATE_GROWTH, found)
 
 
 def disturb(phase, kills, reloads):
@@ -228,10 +231,9 @@ def judge_disturbed(results, phase, quiet_most):
     running = phase.kills * (CONNECTIONS + 1)
     results.check(f"{phase.name}: requests that nginx asked again because their program had died (at most {running})",
                   0 < again <= running, again)
-    # Each of its workers may be sending one when a program is killed, but hardly any answer takes more than one write()
-    # and a place in a socket's buffer: seen were no more than two in ten kills.
-    results.check(f"{phase.name}: answers that were cut while they were sent, as wrk and as nginx saw it (at most one for "
-                  "each that was killed)", phase.said.cut <= len(cut) <= phase.killed, f"{phase.said.cut}, {len(cut)}")
+    most = CUT_A_KILL * phase.killed
+    results.check(f"{phase.name}: answers that were cut while they were sent, as wrk and as nginx saw it (at most {most})",
+                  phase.said.cut <= len(cut) <= most, f"{phase.said.cut}, {len(cut)}")
     elsewhere = [n for n in cut if not any(before - CONNECTIONS <= n <= after for before, after in phase.hurt)]
     results.check(f"{phase.name}: of these not when a program was killed", not elsewhere, len(elsewhere))
     most = phase.memory.most()

@@ -210,8 +210,8 @@ class Stand:
         return [int(line.split("|")[0]) for line in self._log(self._begun).splitlines()]
 
     def cut(self):
-        """Answers since begin() of which not all went out, though some had, by their place in the log: nginx says nothing
-        of that. Without the last ones: wrk ends while they are on their way."""
+        """Answers since begin() of which not all went out, though some had, by their place in the log: nginx says
+        nothing of that. Without the last ones: wrk ends while they are on their way."""
         rows = [line.split("|") for line in self._log(self._begun).splitlines()]
         return [n for n, (_, _, sent, length, method) in enumerate(rows[:-CONNECTIONS])
                 if method != "HEAD" and length.isdigit() and int(sent) < int(length)]

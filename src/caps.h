@@ -132,8 +132,9 @@ enum {
     LOKI_HINTS_SEGMENT_MAX_HOURS = 720, /* of hints in one question: another question */
     LOKI_INDEX_PATIENCE_MS = 5000,      /* for hints: read without them */
     LOKI_HINTS_MS = 15 * 60 * 1000,     /* that hints are remembered */
-    LOKI_DATES_MAX = 14,                /* questions where the data begins, some 400 days: not noted */
-    LOKI_DATED_MS = 10 * 60 * 1000,     /* that it is remembered where the data begins */
+    /* questions where the data begins, some 400 days each way: not noted, or as far as known */
+    LOKI_DATES_MAX = 14,
+    LOKI_DATED_MS = 10 * 60 * 1000, /* that it is remembered where the data begins */
 
     LEDGER_TOGETHER_MS = 5000, /* that a piece is shared which may still get lines */
 };

@@ -2,6 +2,8 @@
 #include "http/cgi.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,13 +26,29 @@ static const char *parameter(struct exchange *exchange, const char *name)
     return getenv(name);
 }
 
+/* True: PIPE_BUF bytes can be written without waiting, or it shows now that nobody takes them. False: the
+ * time for that is over. */
+static bool wait_for_reader(const struct exchange *exchange)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+    int64_t end = exchange->patience > 0 ? clock_ms() + exchange->patience : INT64_MAX, left;
+    int found;
+
+    if (exchange->until > 0 && exchange->until < end)
+        end = exchange->until;
+    do {
+        left = end == INT64_MAX ? INT_MAX : end - clock_ms();
+        found = left > 0 ? poll(&out, 1, left < INT_MAX ? (int)left : INT_MAX) : 0;
+    } while (found < 0 && errno == EINTR);
+    return found != 0;
+}
+
 static size_t write_bytes(struct exchange *exchange, struct text bytes)
 {
     struct text rest = bytes;
 
-    (void)exchange;
-    while (rest.length > 0) {
-        ssize_t count = write(STDOUT_FILENO, rest.data, rest.length);
+    while (rest.length > 0 && wait_for_reader(exchange)) {
+        ssize_t count = write(STDOUT_FILENO, rest.data, rest.length < PIPE_BUF ? rest.length : PIPE_BUF);
 
         if (count < 0 && errno != EINTR)
             break;

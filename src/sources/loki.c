@@ -1,5 +1,5 @@
-/* The job: what is remembered is taken, hints are asked for, windows read what is left, and in the end the
- * index is asked whether the range begins before the data. What is missing is said. */
+/* The job: what is remembered is taken, hints are asked for, windows read what is left, and in the end it is
+ * asked whether the range begins before the data. What is missing is said. */
 #include "sources/loki.h"
 
 #include <inttypes.h>
@@ -122,7 +122,7 @@ static void init_plan(struct loki *loki)
 
 /* ---- what is said at the end ---- */
 
-static const char *time_text(const struct loki *loki, int64_t time)
+const char *loki_time_text(const struct loki *loki, int64_t time)
 {
     char text[TIMESTAMP_SIZE];
 
@@ -143,22 +143,9 @@ static void note_how_far(struct loki *loki, bool deadline)
         return;
     else if (ledger_reach(loki->ledger) > loki->from)
         status_note(loki->status, STATUS_PARTIAL, "%scomplete up to %s, %zu of %zu hours read", before,
-                    time_text(loki, ledger_reach(loki->ledger)), complete, count);
+                    loki_time_text(loki, ledger_reach(loki->ledger)), complete, count);
     else
         status_note(loki->status, STATUS_PARTIAL, "%s%zu of %zu hours read", before, complete, count);
-}
-
-static void note_date(struct loki *loki)
-{
-    int64_t first;
-
-    if (!loki->begins)
-        return;
-    if (loki_first(loki, &first))
-        status_note(loki->status, STATUS_PARTIAL, "Loki has no data before %s", time_text(loki, first));
-    else
-        status_note(loki->status, STATUS_PARTIAL, "Loki has no data of %s up to %s", loki->selector,
-                    time_text(loki, loki->to));
 }
 
 /* Everything is settled: what still comes is not looked at. */
@@ -173,7 +160,7 @@ static void settle(struct loki *loki, bool deadline)
     if (loki->context->claims)
         claims_unlisten(loki->context->claims, &loki->listener);
     note_how_far(loki, deadline);
-    note_date(loki);
+    loki_date_note(loki);
     if (ledger_read_at(loki->ledger, &read_at))
         status_read_at(loki->status, read_at);
     else if (loki->status->level != STATUS_OK)

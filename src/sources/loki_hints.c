@@ -1,6 +1,5 @@
-/* What the index tells: how many entries there are about, hour by hour, and whether there is anything before
- * the first one that came. It knows labels and chunks only, so that it never counts; where it does not
- * answer, windows grow by themselves, and nothing is said of where the data begins. */
+/* What the index tells of how many entries there are about, hour by hour. It knows labels and chunks only, so
+ * that it never counts; where it does not answer, windows grow by themselves. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,7 +18,6 @@ enum {
     FEW_HOURS = 4,         /* are read without hints */
     BYTES_PER_ENTRY = 150, /* where the index does not say */
 };
-#define FAR_BACK (24 * LOKI_HOUR) /* nothing for so long before the range: the data begin in it */
 
 /* ---- the selector ---- */
 
@@ -69,8 +67,7 @@ static void destroy(struct cache_value *value)
     free(value);
 }
 
-/* What is remembered of a place under a name of ours. */
-static struct text key_of(const struct loki *loki, const char *what, int64_t a, int64_t b)
+struct text loki_key(const struct loki *loki, const char *what, int64_t a, int64_t b)
 {
     struct arena *arena = loki->context->arena;
     const int64_t numbers[] = {a, b};
@@ -108,7 +105,7 @@ static struct hints *make_hints(const struct loki_segment *segment)
 
 static struct text hints_key(const struct loki_segment *segment)
 {
-    return key_of(segment->loki, "hints", segment->hour, (int64_t)segment->count);
+    return loki_key(segment->loki, "hints", segment->hour, (int64_t)segment->count);
 }
 
 static void settle_segment(struct loki_segment *segment)
@@ -159,8 +156,8 @@ static void take_stats(void *data, const struct fetch_answer *answer)
 }
 
 /* An index that does not answer takes no more than half of the time that a window may. */
-static void ask_index(struct loki *loki, const char *url, int64_t from, int64_t to, bool steps,
-                      fetch_done *done, void *data)
+void loki_ask_index(struct loki *loki, const char *url, int64_t from, int64_t to, bool steps,
+                    fetch_done *done, void *data)
 {
     int64_t half = loki->patience_ms / 2;
     int64_t patience = half < LOKI_INDEX_PATIENCE_MS ? half : LOKI_INDEX_PATIENCE_MS;
@@ -182,10 +179,10 @@ static void start_segment(struct loki_segment *segment)
     segment->bytes = ARENA_ARRAY(loki->context->arena, segment->count, uint64_t);
     segment->fetching = 2;
     loki->segments_fetching++;
-    ask_index(loki, loki->volume_url, from, to, true, take_volume, segment);
+    loki_ask_index(loki, loki->volume_url, from, to, true, take_volume, segment);
     if (to - from > loki->plan.length)
         from = to - loki->plan.length;
-    ask_index(loki, loki->stats_url, from, to, false, take_stats, segment);
+    loki_ask_index(loki, loki->stats_url, from, to, false, take_stats, segment);
 }
 
 /* Remembered, or ours to ask. False: others are asking. */
@@ -254,141 +251,4 @@ void loki_hints_drop(struct loki *loki)
             claims_release(loki->context->claims, loki->segments[i].claim);
         loki->segments[i].claim = NULL;
     }
-}
-
-/* ---- where the data begins ---- */
-
-/* What is known of the time before `date`. */
-struct dated {
-    struct cache_value value;
-    int64_t born, date;
-    bool begins; /* nothing is there */
-};
-
-static struct text dated_key(const struct loki *loki)
-{
-    return key_of(loki, "date", 0, 0);
-}
-
-static void settle_date(struct loki *loki, bool begins)
-{
-    struct dated *dated = memory_new(1, sizeof(*dated));
-
-    cache_value_init(&dated->value, sizeof(*dated), destroy);
-    dated->born = clock_ms();
-    dated->date = loki->from;
-    dated->begins = begins;
-    if (loki->context->remembered)
-        cache_put(loki->context->remembered, dated_key(loki), &dated->value, dated->born);
-    cache_value_release(&dated->value);
-    loki->dated = true;
-    loki->begins = begins;
-}
-
-static void take_date(void *data, const struct fetch_answer *answer);
-
-/* One question about the time before `to`, as far back as it may go. */
-static void ask_date(struct loki *loki, int64_t to)
-{
-    int64_t length = loki->plan.length;
-
-    loki->dates_asked++;
-    loki->dated_to = to;
-    loki->dated_from = to - LOKI_EARLIEST > length ? to - length : LOKI_EARLIEST;
-    loki->dating = true;
-    /* The index counts in milliseconds, both ends included. */
-    ask_index(loki, loki->stats_url, loki->dated_from, to - 1, false, take_date, loki);
-}
-
-/* Nothing is there: is that far enough back to say so? */
-static void take_nothing(struct loki *loki)
-{
-    if (loki->dated_from > LOKI_EARLIEST && loki->dates_asked < LOKI_DATES_MAX)
-        ask_date(loki, loki->dated_from);
-    else if (loki->dated_from <= LOKI_EARLIEST || loki->from - loki->dated_from >= FAR_BACK)
-        settle_date(loki, true);
-    else
-        loki->dated = true;
-}
-
-/* A refusal may teach how long a question may be; else nobody knows. */
-static void take_no_date(struct loki *loki, const struct fetch_answer *answer)
-{
-    int64_t length = loki->dated_to - loki->dated_from;
-    struct loki_refusal refusal = {.lesson = LOKI_FATAL};
-
-    if (answer->outcome == FETCH_ANSWERED && answer->status != 200)
-        refusal = loki_refusal_read(loki->context->arena, answer->status, answer->body);
-    if (refusal.lesson == LOKI_SHORTER && refusal.number == 0)
-        refusal.number = length / 2;
-    if (refusal.lesson != LOKI_SHORTER || refusal.number <= 0 || refusal.number >= length ||
-        loki->dates_asked == LOKI_DATES_MAX) {
-        loki->dated = true;
-        return;
-    }
-    loki->plan.length = refusal.number;
-    loki_keep_lesson(loki, LOKI_SHORTER);
-    ask_date(loki, loki->dated_to);
-}
-
-static void take_date(void *data, const struct fetch_answer *answer)
-{
-    struct loki *loki = data;
-    struct loki_stats stats;
-
-    loki->dating = false;
-    if (loki->settled)
-        return;
-    if (answer->outcome != FETCH_ANSWERED || answer->status != 200 || !loki_stats_read(answer->body, &stats))
-        take_no_date(loki, answer);
-    else if (stats.entries > 0 || stats.bytes > 0)
-        settle_date(loki, false);
-    else
-        take_nothing(loki);
-}
-
-/* True: what is remembered answers the question. */
-static bool recall_date(struct loki *loki)
-{
-    struct cache *cache = loki->context->remembered;
-    struct dated *dated = cache ? (struct dated *)cache_get(cache, dated_key(loki)) : NULL;
-
-    if (dated && clock_ms() - dated->born <= LOKI_DATED_MS && dated->born >= loki->context->fresh_after &&
-        (dated->begins ? loki->from <= dated->date : loki->from >= dated->date)) {
-        loki->dated = true;
-        loki->begins = dated->begins;
-    }
-    cache_value_release((struct cache_value *)dated);
-    return loki->dated;
-}
-
-bool loki_date(struct loki *loki)
-{
-    int64_t first;
-
-    if (loki->dated || loki->dating)
-        return loki->dated;
-    if (loki->selector == NULL || loki->from - LOKI_EARLIEST < LOKI_SECOND ||
-        (ledger_first_entry(loki->ledger, &first) && first < ledger_end(loki->ledger, 0)))
-        loki->dated = true;
-    else if (!recall_date(loki))
-        ask_date(loki, loki->from);
-    return loki->dated;
-}
-
-bool loki_first(const struct loki *loki, int64_t *out)
-{
-    bool found = ledger_first_entry(loki->ledger, out);
-
-    for (size_t i = 0; i < loki->plan.hours; i++) {
-        int64_t hour = (loki->plan.first_hour + (int64_t)i) * LOKI_HOUR;
-
-        if (found && hour >= *out)
-            break;
-        if (loki->plan.hints[i] > 0) {
-            *out = hour > loki->from ? hour : loki->from;
-            return true;
-        }
-    }
-    return found;
 }

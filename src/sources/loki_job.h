@@ -1,5 +1,6 @@
 /* What the parts of the Loki source share: loki.c (the job and what it says), loki_window.c (windows: asking,
- * counting, trying again), loki_hints.c (what the index tells). Only they look at it. */
+ * counting, trying again), loki_hints.c (what the index tells), loki_date.c (where the data begins). Only
+ * they look at it. */
 #ifndef OM_SOURCES_LOKI_JOB_H
 #define OM_SOURCES_LOKI_JOB_H
 
@@ -89,14 +90,19 @@ struct loki {
 
     bool unlearned; /* the entries limit that was learned has been doubted once */
 
-    /* Is there anything in the index before the range? */
+    /* Where the data begins, whatever the query finds in it. */
     bool dating, dated; /* it is being asked; it is known, or will not be */
-    bool begins;        /* there is nothing */
+    bool begins;        /* nothing is before the range */
+    bool first_known;
+    int64_t empty_to; /* nothing is before that; first_known: something is at it, or nothing before `to` */
     int64_t dated_from, dated_to;
     unsigned dates_asked;
 };
 
 /* ---- loki.c ---- */
+
+/* For a note; in the arena. */
+const char *loki_time_text(const struct loki *loki, int64_t time);
 
 /* Starts a POST of query, start and end to the server; `form` has what else is to be in it. */
 void loki_ask(struct loki *loki, const char *url, struct buf *form, int64_t from, int64_t to,
@@ -126,10 +132,20 @@ bool loki_hints(struct loki *loki);
 /* Lets go of what is claimed for hints. */
 void loki_hints_drop(struct loki *loki);
 
-/* Does the range begin before the data (loki->begins)? False: that is still being asked. */
+/* The key of what is remembered of the place under a name of ours; in the arena. */
+struct text loki_key(const struct loki *loki, const char *what, int64_t a, int64_t b);
+
+/* Asks the index about the selector alone; `steps`: hour by hour. */
+void loki_ask_index(struct loki *loki, const char *url, int64_t from, int64_t to, bool steps,
+                    fetch_done *done, void *data);
+
+/* ---- loki_date.c ---- */
+
+/* Does the range begin before the data (loki->begins), and where do they begin? False: that is still being
+ * asked. */
 bool loki_date(struct loki *loki);
 
-/* The first time for which there seems to be anything; false: there is nothing in the range. */
-bool loki_first(const struct loki *loki, int64_t *out);
+/* Says it, when it does. */
+void loki_date_note(struct loki *loki);
 
 #endif

@@ -1,4 +1,5 @@
 """Plain CGI: the program alone, and under the real fcgiwrap behind a real nginx."""
+import re
 import socket
 import subprocess
 
@@ -10,7 +11,7 @@ from harness.cgi import CgiApp, Fcgiwrap
 from harness.client import ADMIN, PASSWORD, USER
 from harness.fake_prometheus import FakePrometheus, Hold, vector
 from harness.nginx import Nginx
-from harness.waiting import PATIENCE, wait_until
+from harness.waiting import PATIENCE, SLOWDOWN, wait_until
 
 DAY = "start=2026-01-01T00:00:00Z&end=2026-01-02T00:00:00Z"
 
@@ -154,6 +155,28 @@ def test_it_ends_when_nobody_reads_the_answer(app, fake):
         process.stdout.close()
         held.wait_gone()
         assert process.wait(timeout=PATIENCE) == 0
+
+
+def test_it_ends_when_the_answer_is_never_read(app, folder):
+    """Whoever started it keeps the pipe, and reads nothing: it ends at the time when every answer does."""
+    (folder / "x.log").write_text("".join(
+        f"[GIN-EXECUTIONS-LOGGER] 2026-01-01T10:00:00Z | 200 | 1ms | ::1 | POST /run/s | {'u' * 90}{n}\n"
+        for n in range(5000)))
+    cgi = app(OSCAR_METRICS_LOG_FILES=folder / "x.log", OSCAR_METRICS_DEADLINE=f"{round(2 * SLOWDOWN)}s")
+    values = cgi.params("/system/metrics/breakdown", DAY + "&group_by=user&format=csv")
+    whole = fcgi.parse_cgi(cgi.run(values).stdout)
+    assert whole.status == 200 and whole.body.count(b"\n") == 5001
+    env = {**environment(cgi.settings), "GATEWAY_INTERFACE": "CGI/1.1", **values}
+    with subprocess.Popen([BINARY], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=cgi.errors) as process:
+        try:
+            assert process.wait(timeout=PATIENCE) == 0
+        finally:
+            process.kill()
+        taken = process.stdout.read()
+    assert 0 < len(taken) < len(whole.body)
+    [bytes_taken] = re.findall(r" bytes=(\d+) cut=true ", cgi.stderr())
+    assert taken.endswith(whole.body[:int(bytes_taken)])
 
 
 # Under fcgiwrap.

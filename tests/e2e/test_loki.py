@@ -255,6 +255,56 @@ def test_a_range_that_begins_before_all_data(start_loki, data):
         assert rfc3339(since)[:13] in answer.source(name)["notes"], answer
 
 
+def statement(answer):
+    """All that an answer says, but for the time when it was read."""
+    said = answer.json()
+    return said["totals"], [{**source, "last_updated": None} for source in said["sources"]]
+
+
+def begins(data, labels, first, last):
+    """What has to be said of a log in a range, from its entries alone: nothing, or from when there are data."""
+    since = min((when for each, when, _ in data.entries if each == labels), default=last + 1)
+    if since < first:
+        return None
+    if since > last:
+        selector = '{namespace="%s", app="%s"}' % (data.loki.prefix + labels["namespace"], labels["app"])
+        return f"Loki has no data of {selector} up to {rfc3339(last + 1)}"
+    return f"Loki has no data before {rfc3339(since)[:19]}Z"
+
+
+@pytest.mark.parametrize("span, begin, match", [
+    (30 * DAY, -10 * DAY, None), (30 * DAY, -10 * DAY, -DAY), (3 * HOUR, -2 * HOUR, None), (3 * HOUR, -2 * HOUR, -HOUR),
+    (15 * DAY, DAY, None)], ids=["a month", "a month, one matches", "three hours", "three hours, one matches", "later"])
+def test_where_the_data_begin_is_said_again_as_before(start_loki, data, span, begin, match):
+    """Lines that are no requests are data, too; and a report from memory says what the first one said."""
+    first, last = T - span, T - 1
+    data.put(OSCAR, [(first - DAY, "hello")])
+    data.put(INGRESS, [(when, "GET / HTTP/1.1") for when in range(T + begin + 420 * SECOND, T + 2 * DAY, HOUR)])
+    if match:
+        data.put(INGRESS, [(T + match, exposed_line(T + match))])
+    app = start_loki()
+    answers = [data.check(app, first, last, exposed="partial", **how)
+               for how in ({}, {}, {}, {"HTTP_CACHE_CONTROL": "no-cache"})]
+    assert answers[0].source("exposed-request-logs")["notes"] == begins(data, INGRESS, first, last)
+    assert all(statement(answer) == statement(answers[0]) for answer in answers)
+
+
+@pytest.mark.standin
+def test_where_the_data_begin_without_hints(start_loki, loki, data):
+    """The index gives no volumes; then it does not answer at all, and nothing is said."""
+    first, last = T - 30 * DAY, T - 1
+    data.put(OSCAR, [(first - DAY, "hello")])
+    data.put(INGRESS, [(when, "nothing") for when in range(T - 10 * DAY + 5, T, HOUR)])
+    no_volumes = Reply("not found", 404)
+    loki.answers(lambda asked, reply: no_volumes if asked.what == "index/volume_range" else reply)
+    app = start_loki()
+    for _ in range(2):
+        answer = data.check(app, first, last, exposed="partial")
+        assert answer.source("exposed-request-logs")["notes"] == begins(data, INGRESS, first, last)
+    loki.skew = None
+    data.check(start_loki(), first, last)
+
+
 def test_a_range_with_data_before_it_alone(start_loki, data):
     data.requests([T - DAY])
     data.put(INGRESS, [(T - DAY, exposed_line(T))])

@@ -569,6 +569,7 @@ static void namespaces_that_are_late_take_no_service_away(void **state)
     api.answers[0] = http(api.arena, "200 OK", GOOD_LIST); /* and never any namespace */
     set_up(&f, &api);
     read_all(&f);
+    inventory_release(&f.inventory);
     f.job = inventory_start(&f.context, true, &f.inventory);
     assert_int_equal(f.job->ops->step(f.job), JOB_WAITING);
     f.job->ops->stop(f.job, JOB_DEADLINE);

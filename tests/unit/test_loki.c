@@ -79,6 +79,10 @@ struct fake {
     size_t count;
     int64_t limit, length;
     bool no_index;
+    uint64_t volume;       /* bytes that the index gives for each entry hour by hour; 0: it does not */
+    uint64_t rounded;      /* of entries in the index: so many fewer than there are */
+    int64_t matches_from;  /* entries before that are no requests: the query's filter leaves them out */
+    bool no_first;         /* the selector alone is refused */
     const char *faults[8]; /* whole answers to the next query_range requests, each once */
     const char *always;    /* to all of them */
     const char *warnings;
@@ -140,8 +144,9 @@ static char *answer_with(const char *format, ...)
 #define OK      "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n"
 #define REFUSED "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\n\r\n"
 
-static char *entries_of(struct fake *loki, struct reading *read)
+static char *entries_of(struct fake *loki, struct reading *read, bool filters)
 {
+    int64_t from = filters && loki->matches_from > read->from ? loki->matches_from : read->from;
     struct buf body;
     char *out;
 
@@ -151,7 +156,7 @@ static char *entries_of(struct fake *loki, struct reading *read)
                   "\"app\":\"oscar\",\"country\":\"ES\"},\"values\":[",
                loki->warnings ? loki->warnings : "");
     for (size_t i = 0; i < loki->count && read->entries < (size_t)read->limit; i++) {
-        if (loki->times[i] < read->from || loki->times[i] >= read->to)
+        if (loki->times[i] < from || loki->times[i] >= read->to)
             continue;
         buf_format(&body,
                    "%s[\"%" PRId64
@@ -161,6 +166,42 @@ static char *entries_of(struct fake *loki, struct reading *read)
     }
     buf_add_string(&body, "]}]}}");
     read->counts = read->entries < (size_t)read->limit;
+    out = answer_with("%s", body.data);
+    buf_free(&body);
+    return out;
+}
+
+/* What the server has in a range, both ends included. */
+static uint64_t within(const struct fake *loki, int64_t from, int64_t last)
+{
+    uint64_t count = 0;
+
+    for (size_t i = 0; i < loki->count; i++)
+        count += loki->times[i] >= from && loki->times[i] <= last;
+    return count;
+}
+
+/* One series, an hour a step. */
+static char *volumes_of(const struct fake *loki, int64_t from, int64_t to)
+{
+    const char *comma = "";
+    struct buf body;
+    char *out;
+
+    buf_init(&body, BODY_MAX);
+    buf_add_string(&body, OK
+                   "{\"status\":\"success\",\"data\":{\"resultType\":\"matrix\",\"result\":[{\"metric\":{},"
+                   "\"values\":[");
+    for (int64_t hour = from; hour < to; hour += HOUR) {
+        uint64_t entries = within(loki, hour, hour + HOUR - 1);
+
+        if (entries == 0)
+            continue;
+        buf_format(&body, "%s[%" PRId64 ",\"%" PRIu64 "\"]", comma, hour / LOKI_SECOND,
+                   entries * loki->volume);
+        comma = ",";
+    }
+    buf_add_string(&body, "]}]}}");
     out = answer_with("%s", body.data);
     buf_free(&body);
     return out;
@@ -176,16 +217,18 @@ static char *answer_index(const struct fake *loki, const char *request, int64_t 
         return answer_with(
             REFUSED "the query time range exceeds the limit (query length: 1488h0m0s, limit: %" PRId64 "s)",
             loki->length / LOKI_SECOND);
-    for (size_t i = 0; i < loki->count; i++)
-        entries += loki->times[i] >= from && loki->times[i] <= to;
     if (strstr(request, "volume_range"))
-        return answer_with("HTTP/1.1 500 No\r\n\r\nno volumes here");
+        return loki->volume ? volumes_of(loki, from, to)
+                            : answer_with("HTTP/1.1 500 No\r\n\r\nno volumes here");
+    entries = within(loki, from, to);
+    entries -= entries < loki->rounded ? entries : loki->rounded;
     return answer_with(OK "{\"streams\":1,\"chunks\":1,\"bytes\":%" PRIu64 ",\"entries\":%" PRIu64 "}",
                        entries * 100, entries);
 }
 
-static char *answer_range(struct fake *loki, int64_t from, int64_t to, int64_t limit)
+static char *answer_range(struct fake *loki, const char *request, int64_t from, int64_t to, int64_t limit)
 {
+    bool filters = strstr(request, "%20%7C~%20") != NULL;
     struct reading *read = &loki->reads[loki->read_count];
 
     if (loki->read_count == READS_MAX) /* not cmocka's: another thread */
@@ -209,7 +252,9 @@ static char *answer_range(struct fake *loki, int64_t from, int64_t to, int64_t l
         return answer_with(
             REFUSED "the query time range exceeds the limit (query length: 1488h0m0s, limit: %" PRId64 "s)",
             loki->length / LOKI_SECOND);
-    return entries_of(loki, read);
+    if (loki->no_first && !filters)
+        return answer_with("HTTP/1.1 403 Forbidden\r\n\r\nnot for you");
+    return entries_of(loki, read, filters);
 }
 
 /* The bytes are good until the next request. */
@@ -222,7 +267,7 @@ static const char *answer(void *context, const char *request)
     pthread_mutex_lock(&loki->lock);
     snprintf(loki->last, sizeof(loki->last), "%s", request);
     if (strncmp(request, "POST /loki/api/v1/query_range ", 30) == 0) {
-        out = answer_range(loki, from, to, number_of(request, "limit="));
+        out = answer_range(loki, request, from, to, number_of(request, "limit="));
     } else {
         loki->index_count++;
         out = answer_index(loki, request, from, to);
@@ -231,16 +276,6 @@ static const char *answer(void *context, const char *request)
     loki->answered = out;
     pthread_mutex_unlock(&loki->lock);
     return out;
-}
-
-/* What the server has in a range, both ends included. */
-static uint64_t within(const struct fake *loki, int64_t from, int64_t last)
-{
-    uint64_t count = 0;
-
-    for (size_t i = 0; i < loki->count; i++)
-        count += loki->times[i] >= from && loki->times[i] <= last;
-    return count;
 }
 
 /* The windows that counted tell the range, without a gap and without an overlap. */
@@ -1007,6 +1042,10 @@ static void threads_while_hours_are_forgotten(void **state)
 
 /* ---- where the data begin ---- */
 
+#define BEFORE(time)  "Loki has no data before " time
+#define UNKNOWN(time) BEFORE(time) ", and where its data begin is not known"
+#define NOTHING(time) "Loki has no data of {namespace=\"oscar\", app=\"oscar\"} up to " time
+
 static void data_since(void **state)
 {
     static const struct {
@@ -1043,6 +1082,121 @@ static void data_since(void **state)
         }
         tear_down(&f);
     }
+}
+
+/* What a note says is true of the data, whatever the query finds in them, and whatever is remembered: two
+ * reports say the same. */
+static void data_since_whatever_the_query_finds(void **state)
+{
+    static const struct {
+        int64_t first, last;      /* entries, one an hour, in hours after START */
+        int64_t hours;            /* of the range */
+        int64_t matches_from;     /* hours after START: what is before is no request */
+        uint64_t volume, rounded; /* as the index counts */
+        int64_t length;           /* hours: the longest query; 0: a month */
+        const char *outcome;
+        int line;
+    } rows[] = {
+        /* Hints that the first report forgets, hints that hold, none at all. */
+        {480, 719, 720, 9999, 10800000, 0, 0, "0 partial " BEFORE("2026-05-30T08:00:00Z"), __LINE__},
+        {480, 719, 720, 9999, 100, 0, 0, "0 partial " BEFORE("2026-05-30T08:00:00Z"), __LINE__},
+        {480, 719, 720, 9999, 0, 0, 0, "0 partial " BEFORE("2026-05-30T08:00:00Z"), __LINE__},
+        /* Some match. */
+        {480, 719, 720, 700, 100, 0, 0, "20 partial " BEFORE("2026-05-30T08:00:00Z"), __LINE__},
+        {480, 719, 720, 700, 0, 0, 0, "20 partial " BEFORE("2026-05-30T08:00:00Z"), __LINE__},
+        /* Few hours. */
+        {1, 2, 3, 9999, 100, 0, 0, "0 partial " BEFORE("2026-05-10T09:00:00Z"), __LINE__},
+        {1, 2, 3, 2, 100, 0, 0, "1 partial " BEFORE("2026-05-10T09:00:00Z"), __LINE__},
+        /* Nothing but behind the range, and nothing at all. */
+        {30, 40, 20, 9999, 100, 0, 0, "0 partial " NOTHING("2026-05-11T04:00:00Z"), __LINE__},
+        {0, -1, 20, 9999, 100, 0, 0, "0 partial " NOTHING("2026-05-11T04:00:00Z"), __LINE__},
+        /* The index rounds down: to nothing before the range, and where the first entries are. */
+        {-1, 10, 20, 9999, 0, 1, 0, "0 ok ", __LINE__},
+        {40, 60, 80, 60, 0, 3, 0, "1 partial " BEFORE("2026-05-12T00:00:00Z"), __LINE__},
+        /* Short questions, as many as there may be, and no more. */
+        {10, 19, 20, 15, 0, 0, 2, "5 partial " BEFORE("2026-05-10T18:00:00Z"), __LINE__},
+        {13, 29, 30, 25, 0, 0, 2, "5 partial " BEFORE("2026-05-10T21:00:00Z"), __LINE__},
+        {14, 29, 30, 25, 0, 0, 2, "5 partial " UNKNOWN("2026-05-10T21:00:00Z"), __LINE__},
+    };
+    char out[1024];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct fixture f;
+
+        set_up(&f, &(struct variables){.parallel = "1"});
+        for (int64_t hour = rows[i].first; hour <= rows[i].last; hour++)
+            add_entries(f.loki, START + hour * HOUR, 1);
+        f.loki->matches_from = START + rows[i].matches_from * HOUR;
+        f.loki->volume = rows[i].volume;
+        f.loki->rounded = rows[i].rounded;
+        if (rows[i].length)
+            f.loki->length = rows[i].length * HOUR;
+        for (int again = 0; again < 2; again++) {
+            ask(&f, START, START + rows[i].hours * HOUR - 1, out);
+            /* What the first report did not get to, the second goes on with. */
+            if (again && strstr(rows[i].outcome, "not known"))
+                continue;
+            if (strcmp(out, rows[i].outcome) != 0)
+                fail_msg("row of line %d, report %d: %s", rows[i].line, again + 1, out);
+        }
+        tear_down(&f);
+    }
+}
+
+static void where_the_data_begin_holds_for_other_ranges(void **state)
+{
+    static const struct {
+        int64_t from, to;
+        const char *outcome;
+        int line;
+    } rows[] = {
+        {0, 50, "0 partial " BEFORE("2026-05-11T08:00:00Z"), __LINE__},
+        {0, 30, "0 partial " BEFORE("2026-05-11T08:00:00Z"), __LINE__},
+        {-9, 60, "0 partial " BEFORE("2026-05-11T08:00:00Z"), __LINE__},
+        {0, 20, "0 partial " NOTHING("2026-05-11T04:00:00Z"), __LINE__},
+        {30, 50, "0 ok ", __LINE__},
+    };
+    char out[1024];
+    struct fixture f;
+    size_t questions = 0;
+
+    (void)state;
+    set_up(&f, &(struct variables){.parallel = "1"});
+    for (int hour = 24; hour < 80; hour++)
+        add_entries(f.loki, START + hour * HOUR, 1);
+    f.loki->matches_from = INT64_MAX;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        size_t before = f.loki->index_count;
+
+        ask(&f, START + rows[i].from * HOUR, START + rows[i].to * HOUR - 1, out);
+        if (strcmp(out, rows[i].outcome) != 0)
+            fail_msg("row of line %d: %s", rows[i].line, out);
+        if (i > 0) /* hints alone */
+            questions += f.loki->index_count - before;
+    }
+    assert_in_range(questions, 0, 2 * (COUNT_OF(rows) - 1));
+    tear_down(&f);
+}
+
+/* The first entry cannot be had: what is said is true all the same, and more is said when it can. */
+static void what_is_not_known_of_the_first_entry(void **state)
+{
+    char out[1024];
+    struct fixture f;
+
+    (void)state;
+    set_up(&f, &(struct variables){.parallel = "1"});
+    for (int hour = 5; hour < 20; hour++)
+        add_entries(f.loki, START + hour * HOUR, 1);
+    f.loki->matches_from = START + 10 * HOUR;
+    f.loki->no_first = true;
+    ask(&f, START, START + 20 * HOUR - 1, out);
+    assert_string_equal(out, "10 partial " UNKNOWN("2026-05-10T08:00:00Z"));
+    f.loki->no_first = false;
+    ask(&f, START, START + 20 * HOUR - 1, out);
+    assert_string_equal(out, "10 partial " BEFORE("2026-05-10T13:00:00Z"));
+    tear_down(&f);
 }
 
 static void what_is_remembered_of_the_server_gets_old(void **state)
@@ -1154,6 +1308,9 @@ int main(void)
         cmocka_unit_test(what_is_remembered_is_looked_for_in_steps_of_5_ms),
         cmocka_unit_test(threads_while_hours_are_forgotten),
         cmocka_unit_test(data_since),
+        cmocka_unit_test(data_since_whatever_the_query_finds),
+        cmocka_unit_test(where_the_data_begin_holds_for_other_ranges),
+        cmocka_unit_test(what_is_not_known_of_the_first_entry),
         cmocka_unit_test(what_is_remembered_of_the_server_gets_old),
         cmocka_unit_test(where_the_data_begin_is_remembered_for_a_while),
         cmocka_unit_test(windows_and_hints_have_a_length),

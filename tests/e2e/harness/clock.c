@@ -1,5 +1,5 @@
-/* Preloaded: both clocks stand still at the moment of the start, plus the milliseconds that the file CLOCK_AHEAD
- * holds; who writes there moves them. */
+/* Preloaded: both clocks stand still at the moment of the start, plus the milliseconds that the file
+ * CLOCK_AHEAD holds; who writes there moves them. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdint.h>

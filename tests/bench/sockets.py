@@ -11,7 +11,7 @@ from harness import fcgi  # noqa: E402 (program.py knows where)
 from harness.fake_prometheus import FakePrometheus, Hold  # noqa: E402
 
 IDLE, HALF, REPORTS, ASKED = 1000, 1000, 48, 20
-WORKERS, SLOTS = 16, 12
+WORKERS, SLOTS = 16, 9  # of its 12 slots those that ask for hours may have nine
 DELAY, END = 0.100, 0.100
 
 

@@ -309,7 +309,7 @@ def main():
         except (AssertionError, OSError) as fault:
             results.check("the soak itself", False, str(fault)[:2000])
     load = "{:.1f} {:.1f} {:.1f}".format(*os.getloadavg())
-    print(f"{datetime.date.today()}, {len(os.sched_getaffinity(0))} cores, Linux {os.uname().release}; "
+    print(f"{datetime.date.today()}, {len(os.sched_getaffinity(0))} cores, Linux {os.uname().release.partition('-')[0]}; "
           f"{time.monotonic() - began:.0f} s; load average at the end: {load}", end="\n\n")
     results.print(chosen.markdown)
     print(f"\n{results.passed} passed, {results.failed} failed")

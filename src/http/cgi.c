@@ -31,13 +31,11 @@ static const char *parameter(struct exchange *exchange, const char *name)
 static bool wait_for_reader(const struct exchange *exchange)
 {
     struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
-    int64_t end = exchange->patience > 0 ? clock_ms() + exchange->patience : INT64_MAX, left;
     int found;
 
-    if (exchange->until > 0 && exchange->until < end)
-        end = exchange->until;
     do {
-        left = end == INT64_MAX ? INT_MAX : end - clock_ms();
+        int64_t left = exchange_left(exchange, INT64_MAX);
+
         found = left > 0 ? poll(&out, 1, left < INT_MAX ? (int)left : INT_MAX) : 0;
     } while (found < 0 && errno == EINTR);
     return found != 0;

@@ -36,4 +36,8 @@ struct exchange {
         *settings; /* serve()'s: in force when it came, while it waits to be served again; else NULL */
 };
 
+/* How long its peer may take, in ms, to take more of the answer, where all writing ends at `end`, too
+ * (clock_ms(); INT64_MAX: it does not). 0 or less: the time is over; INT64_MAX: nobody minds. */
+int64_t exchange_left(const struct exchange *exchange, int64_t end);
+
 #endif

@@ -31,28 +31,17 @@ static const char *parameter(struct exchange *exchange, const char *name)
     return FCGX_GetParam(name, backing(exchange)->request.envp);
 }
 
-/* Until when what is left may be written: clock_ms(). */
-static int64_t last_moment(const struct fcgi_exchange *fcgi)
-{
-    int64_t until = fcgi->exchange.until > 0 ? fcgi->exchange.until : INT64_MAX;
-    int64_t end = fcgi->end ? atomic_load(fcgi->end) : INT64_MAX;
-
-    return end < until ? end : until;
-}
-
 /* The next write ends in time, whatever the peer does: one that takes a little now and then would hold the
  * worker for ever, and one that takes nothing would hold up the end of the program. False: it is over, and
  * nothing goes out any more, also not what libfcgi still holds. */
 static bool hold_to_time(struct fcgi_exchange *fcgi)
 {
-    int64_t left = last_moment(fcgi) - clock_ms(), patience = fcgi->exchange.patience;
+    int64_t left = exchange_left(&fcgi->exchange, fcgi->end ? atomic_load(fcgi->end) : INT64_MAX);
 
     if (left <= 0) {
         shutdown(fcgi->request.ipcFd, SHUT_RDWR);
         return false;
     }
-    if (patience > 0 && left > patience)
-        left = patience;
     if (left < fcgi->send_ms) {
         struct timeval timeout = {.tv_sec = left / 1000, .tv_usec = left % 1000 * 1000};
 

@@ -119,12 +119,13 @@ static void take_page(void *context, const struct fetch_answer *answer)
     if (list->arrived == NULL && json_has_too_many_lists(answer->body)) {
         if (!begin_again(list, true))
             set_fault(list, "a page with too many objects and lists");
-    } else if (list->arrived == NULL)
+    } else if (list->arrived == NULL) {
         set_fault(list, "the answer is no such list");
-    else if (list->bytes > KUBE_LIST_MAX_BYTES)
+    } else if (list->bytes > KUBE_LIST_MAX_BYTES) {
         set_fault(list, "the list is larger than 256 MiB");
-    else if (list->next.length > KUBE_LIST_CONTINUE_MAX_BYTES)
+    } else if (list->next.length > KUBE_LIST_CONTINUE_MAX_BYTES) {
         set_fault(list, "the list cannot be continued: too long a token");
+    }
 }
 
 static void ask(struct kube_list *list)

@@ -29,6 +29,14 @@ enum { NAME_SIZE = 1024 * 1024 }; /* fits what an environment can hold of it */
 
 /* ---- asking ---- */
 
+void loki_form(struct buf *form, const char *query)
+{
+    enum { FORM_SIZE = 4 * TEMPLATE_MAX_BYTES }; /* fits the longest query, each byte escaped */
+
+    buf_init(form, FORM_SIZE);
+    form_add(form, "query", text_of(query));
+}
+
 void loki_ask(struct loki *loki, const char *url, struct buf *form, int64_t from, int64_t to,
               int64_t patience_ms, fetch_done *done, void *context)
 {

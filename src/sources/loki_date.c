@@ -13,8 +13,6 @@
 #include "util/cache.h"
 #include "util/memory.h"
 
-enum { FORM_SIZE = 4 * TEMPLATE_MAX_BYTES }; /* fits the longest selector, each byte escaped */
-
 /* With nothing for so long before the range, the data begin in it. No chunk is longer either: two hours,
  * where max_chunk_age is not set. */
 #define FAR_BACK (24 * LOKI_HOUR)
@@ -188,8 +186,7 @@ static void ask_first(struct loki *loki)
     struct buf form;
 
     loki->dating = true;
-    buf_init(&form, FORM_SIZE);
-    form_add(&form, "query", text_of(loki->selector));
+    loki_form(&form, loki->selector);
     form_add(&form, "limit", TEXT_LITERAL("1"));
     form_add(&form, "direction", TEXT_LITERAL("forward"));
     loki_ask(loki, loki->range_url, &form, loki->dated_from, loki->dated_to, loki->patience_ms, take_first,

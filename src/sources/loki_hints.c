@@ -12,8 +12,6 @@
 #include "util/cache.h"
 #include "util/memory.h"
 
-enum { FORM_SIZE = 4 * TEMPLATE_MAX_BYTES }; /* fits the longest selector, each byte escaped */
-
 enum {
     FEW_HOURS = 4,         /* are read without hints */
     BYTES_PER_ENTRY = 150, /* where the index does not say */
@@ -163,8 +161,7 @@ void loki_ask_index(struct loki *loki, const char *url, int64_t from, int64_t to
     int64_t patience = half < LOKI_INDEX_PATIENCE_MS ? half : LOKI_INDEX_PATIENCE_MS;
     struct buf form;
 
-    buf_init(&form, FORM_SIZE);
-    form_add(&form, "query", text_of(loki->selector));
+    loki_form(&form, loki->selector);
     if (steps)
         form_add(&form, "step", TEXT_LITERAL("3600"));
     loki_ask(loki, url, &form, from, to, patience, done, data);

@@ -104,7 +104,10 @@ struct loki {
 /* For a note; in the arena. */
 const char *loki_time_text(const struct loki *loki, int64_t time);
 
-/* Starts a POST of query, start and end to the server; `form` has what else is to be in it. */
+/* Begins the form of a question; buf_free() it. */
+void loki_form(struct buf *form, const char *query);
+
+/* Starts a POST of a form to the server; start and end are added to it. */
 void loki_ask(struct loki *loki, const char *url, struct buf *form, int64_t from, int64_t to,
               int64_t patience_ms, fetch_done *done, void *context);
 

@@ -12,8 +12,7 @@
 #include "util/buf.h"
 #include "util/hash.h"
 
-enum { ROWS_SIZE = 256 * 1024 * 1024 };      /* fits what the largest answer can hold */
-enum { FORM_SIZE = 4 * TEMPLATE_MAX_BYTES }; /* fits the longest query, each byte escaped */
+enum { ROWS_SIZE = 256 * 1024 * 1024 }; /* fits what the largest answer can hold */
 /* How much shorter a window is than one whose answer was too large: of years it becomes a nanosecond before
  * LOKI_LARGE_MAX. */
 enum { LARGE_CUT = 16 };
@@ -434,8 +433,7 @@ static void start_window(struct loki *loki, struct loki_window *window, struct l
     reading->stretch.from = window->to;
     reading->windows++;
     loki->running++;
-    buf_init(&form, FORM_SIZE);
-    form_add(&form, "query", text_of(loki->query));
+    loki_form(&form, loki->query);
     snprintf(limit, sizeof(limit), "%" PRId64, window->limit);
     form_add(&form, "limit", text_of(limit));
     form_add(&form, "direction", TEXT_LITERAL("forward"));

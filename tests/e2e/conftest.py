@@ -10,9 +10,11 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
-from harness.app import BINARY, App, Apps  # noqa: E402
+from harness.app import BINARY, ROOT, App, Apps  # noqa: E402
 from harness.cgi import CgiApp  # noqa: E402
 from harness.fake_prometheus import FakePrometheus  # noqa: E402
+from harness.hostile_oidc import HostileOidc  # noqa: E402
+from harness.jose import EcKey  # noqa: E402
 from harness.loki import REAL_URL, Loki  # noqa: E402
 from harness.lokidata import Data  # noqa: E402
 from harness.nginx import Nginx  # noqa: E402
@@ -221,3 +223,24 @@ def span(request):
 @pytest.fixture
 def span_query(span):
     return "start={}&end={}".format(*(time.replace("+", "%2B") for time in span))
+
+
+@pytest.fixture
+def issuer():
+    """A provider of OIDC users, without any yet."""
+    server = HostileOidc()
+    yield server.issuer("/x", EcKey())
+    server.close()
+
+
+@pytest.fixture(params=["one process", "under multiwatch"])
+def units(request, folder):
+    """A folder with the files of the systemd units, with the program in its place."""
+    to = {"oscar-metrics.socket": "", "oscar-metrics.service.in": ""}
+    if request.param == "under multiwatch":
+        to["multiwatch.conf.in"] = "oscar-metrics.service.d"
+    for name, place in to.items():
+        text = (ROOT / "deploy" / "systemd" / name).read_text().replace("@bindir@/oscar-metrics", BINARY)
+        (folder / "units" / place).mkdir(parents=True, exist_ok=True)
+        (folder / "units" / place / name.removesuffix(".in")).write_text(text)
+    return folder / "units"

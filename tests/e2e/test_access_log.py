@@ -7,9 +7,9 @@ import urllib.parse
 
 import pytest
 
-from harness import expect
+from harness import expect, logdata
 from harness.app import ROOT, run
-from harness.client import ADMIN, USER, basic
+from harness.client import USER, basic
 from harness.fake_prometheus import Cut, Hold, Reply, vector
 from harness.figures import scrape
 from harness.hostile_oidc import GROUP, HostileOidc
@@ -127,9 +127,7 @@ def test_a_client_that_went_away(start, fake):
 
 def test_an_answer_that_is_cut_says_so(start, folder):
     """The client goes away within it. It is no report that was answered, and its bytes are those that were taken."""
-    (folder / "x.log").write_text("".join(
-        f"[GIN-EXECUTIONS-LOGGER] 2026-01-01T10:00:00Z | 200 | 1ms | ::1 | POST /run/s | {'u' * 90}{n}\n"
-        for n in range(20000)))
+    logdata.write_many_users(folder / "x.log", 20000)
     app = start({"OSCAR_METRICS_LOG_FILES": folder / "x.log"})
     query = DAY + "&group_by=user&format=csv"
     whole, reports = len(app.breakdown(query).body), scrape(app).all("oscar_metrics_reports_total", "complete")

@@ -159,9 +159,7 @@ def test_it_ends_when_nobody_reads_the_answer(app, fake):
 
 def test_it_ends_when_the_answer_is_never_read(app, folder):
     """Whoever started it keeps the pipe, and reads nothing: it ends at the time when every answer does."""
-    (folder / "x.log").write_text("".join(
-        f"[GIN-EXECUTIONS-LOGGER] 2026-01-01T10:00:00Z | 200 | 1ms | ::1 | POST /run/s | {'u' * 90}{n}\n"
-        for n in range(5000)))
+    logdata.write_many_users(folder / "x.log", 5000)
     cgi = app(OSCAR_METRICS_LOG_FILES=folder / "x.log", OSCAR_METRICS_DEADLINE=f"{round(2 * SLOWDOWN)}s")
     values = cgi.params("/system/metrics/breakdown", DAY + "&group_by=user&format=csv")
     whole = fcgi.parse_cgi(cgi.run(values).stdout)

@@ -11,7 +11,7 @@ import pytest
 from harness import expect, fcgi, logdata
 from harness.clock import Clock
 from harness.fake_prometheus import Hold, Reply, vector
-from harness.hostile_oidc import GROUP, HostileOidc
+from harness.hostile_oidc import GROUP
 from harness.jose import EcKey
 from harness.kube import Kube
 from harness.lokidata import nanoseconds
@@ -33,13 +33,6 @@ def clock(folder):
 
 
 # Tokens, and what providers say.
-
-@pytest.fixture
-def issuer():
-    server = HostileOidc()
-    yield server.issuer("/x", EcKey())
-    server.close()
-
 
 @pytest.fixture
 def app(start, clock, issuer):

@@ -2,7 +2,6 @@
 machine without an engine and a cluster can."""
 import base64
 import http.client
-import json
 import os
 import pathlib
 import re
@@ -232,8 +231,7 @@ NOT_READ = (b"GET /system/metrics/breakdown?group_by=user&start=2026-01-01T00:00
 @pytest.mark.parametrize("sent", [HALF_A_REQUEST, NOT_READ], ids=["half a request", "an answer that is not read"])
 def test_the_container_s_end_does_not_wait_for_who_does_nothing(container, sent):
     image, writable, _ = container
-    logdata.write(writable / "manager.log", *(logdata.request("2026-01-01T10:00:00Z", user="u" * 100 + str(number))
-                                              for number in range(20000)))
+    logdata.write_many_users(writable / "manager.log", 20000)
     text = (image / "nginx.conf").read_text()
     [deployment] = by_kind(documents("base"), "Deployment")
     grace = deployment["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
@@ -303,18 +301,6 @@ def test_the_container_ends_when_the_program_does(started):
 def test_what_is_installed_names_the_program_where_it_is_installed(name):
     text = (pathlib.Path(BINARY).parent / "deploy" / "systemd" / name).read_text()
     assert re.search(r"^ExecStart=(/\S+ .*)?/\S+/bin/oscar-metrics$", text, re.M), text
-
-
-@pytest.fixture(params=["one process", "under multiwatch"])
-def units(request, tmp_path):
-    to = {"oscar-metrics.socket": "", "oscar-metrics.service.in": ""}
-    if request.param == "under multiwatch":
-        to["multiwatch.conf.in"] = "oscar-metrics.service.d"
-    for name, folder in to.items():
-        text = (ROOT / "deploy" / "systemd" / name).read_text()
-        (tmp_path / folder).mkdir(exist_ok=True)
-        (tmp_path / folder / name.removesuffix(".in")).write_text(text.replace("@bindir@/oscar-metrics", BINARY))
-    return tmp_path
 
 
 def test_systemd_accepts_the_units(units):

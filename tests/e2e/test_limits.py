@@ -10,6 +10,7 @@ import time
 import pytest
 
 from harness import expect, fcgi, logdata
+from harness.app import start_on_a_port
 from harness.client import basic
 from harness.fake_prometheus import Hold, Reply, vector
 from harness.hostile_oidc import GROUP, HostileOidc
@@ -175,19 +176,11 @@ def test_a_client_that_goes_away_while_another_reads_for_both_is_not_worked_for(
     assert first.answer().status == 200
 
 
-def large(folder):
-    """Logs of which a breakdown by user is more than the kernel takes at once."""
-    lines = "".join(f"[GIN-EXECUTIONS-LOGGER] 2026-01-01T10:00:00Z | 200 | 1ms | ::1 | POST /run/s | {'u' * 90}{n}\n"
-                    for n in range(6000))
-    (folder / "x.log").write_text(lines)
-    return folder / "x.log"
-
-
 def test_an_answer_that_is_hardly_read_ends_in_time(start, folder):
     """A peer that takes some bytes now and then keeps its worker no longer than twice the deadline."""
     deadline = int(2 * SLOWDOWN)
     app = start({"OSCAR_METRICS_WORKERS": 2, "OSCAR_METRICS_DEADLINE": f"{deadline}s",
-                 "OSCAR_METRICS_LOG_FILES": large(folder)})
+                 "OSCAR_METRICS_LOG_FILES": logdata.write_many_users(folder / "x.log", 6000)})
     patient = start({"OSCAR_METRICS_LOG_FILES": folder / "x.log"})
     whole = len(patient.breakdown(DAY + "&group_by=user").text)
     began, taken = time.monotonic(), 0
@@ -206,7 +199,7 @@ def test_an_answer_that_is_not_read_does_not_hold_up_the_end(start, folder, take
     """It is cut when a request that had come with the signal would have had its time."""
     deadline = int(6 * SLOWDOWN)
     app = start({"OSCAR_METRICS_WORKERS": 2, "OSCAR_METRICS_DEADLINE": f"{deadline}s",
-                 "OSCAR_METRICS_LOG_FILES": large(folder)})
+                 "OSCAR_METRICS_LOG_FILES": logdata.write_many_users(folder / "x.log", 6000)})
     with app.begin("/system/metrics/breakdown", DAY + "&group_by=user") as peer:
         assert peer.socket.recv(1024), "it is being written"
         app.signal(signal.SIGTERM)
@@ -286,7 +279,7 @@ def test_the_oldest_of_too_many_silent_connections_is_closed(start, stack):
 
 def test_silent_peers_are_closed_in_time(start, stack):
     """One that says nothing, one that stays after its answer over TCP, and one that reads nothing of a large one."""
-    app = start({"OSCAR_METRICS_WORKERS": 3}, how="listen", address=("127.0.0.1", free_port()))
+    app = start_on_a_port(start, {"OSCAR_METRICS_WORKERS": 3})
     began = time.monotonic()
     silent = stack.enter_context(socket.create_connection(app.address))
     stays = stack.enter_context(socket.create_connection(app.address))
@@ -297,12 +290,6 @@ def test_silent_peers_are_closed_in_time(start, stack):
     assert LINGER_S - 0.5 < time.monotonic() - answered < PATIENCE_S - 1 or time.monotonic() - began > PATIENCE_S
     wait_until(lambda: is_closed(silent), "the end of patience")
     assert time.monotonic() - began > PATIENCE_S - 0.5
-
-
-def free_port():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
 
 
 def is_ended(peer):
@@ -325,7 +312,7 @@ def is_reset(peer):
 
 
 def test_a_peer_that_reads_nothing_is_closed_in_time(start, folder):
-    app = start({"OSCAR_METRICS_WORKERS": 2, "OSCAR_METRICS_LOG_FILES": large(folder)})
+    app = start({"OSCAR_METRICS_WORKERS": 2, "OSCAR_METRICS_LOG_FILES": logdata.write_many_users(folder / "x.log", 6000)})
     began = time.monotonic()
     with app.begin("/system/metrics/breakdown", DAY + "&group_by=user"):
         wait_until(lambda: "path=/system/metrics/breakdown" in app.stderr(), "the answer to be given up")

@@ -4,8 +4,7 @@ import pytest
 
 from harness import logql, model
 from harness.fake_prometheus import vector
-from harness.hostile_oidc import GROUP, HostileOidc
-from harness.jose import EcKey
+from harness.hostile_oidc import GROUP
 from harness.loki import DAY, HOUR
 from harness.lokidata import OSCAR, hours, line, nanoseconds
 
@@ -14,13 +13,6 @@ ALICE, BOB = "alice@example.org", "bob@example.org"
 DEFINITIONS = {"yolo": "visibility: public", "cowsay": f"owner: {ALICE}", "a.b": f"owner: {BOB}",
                "grayify": f"owner: {BOB}\nvisibility: restricted\nallowed_users: ['{ALICE}']"}
 VISIBLE = {ALICE: {"yolo", "cowsay", "grayify"}, BOB: {"yolo", "a.b", "grayify"}}
-
-
-@pytest.fixture
-def issuer():
-    server = HostileOidc()
-    yield server.issuer("/x", EcKey())
-    server.close()
 
 
 @pytest.fixture

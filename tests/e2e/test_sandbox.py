@@ -11,7 +11,7 @@ import subprocess
 import pytest
 
 from harness import expect, logdata, model, sandbox
-from harness.app import BINARY, ROOT, App, Apps
+from harness.app import BINARY, App, Apps
 from harness.client import ADMIN, PASSWORD, basic
 from harness.fake_prometheus import FakePrometheus, Hold, Reply, vector
 from harness.hostile_oidc import GROUP, HostileOidc
@@ -28,7 +28,6 @@ DAY = "start=2026-01-01T00:00:00Z&end=2026-01-02T00:00:00Z"
 FIRST = nanoseconds("2026-01-01T00:00:00Z")
 LAST = FIRST + 24 * HOUR - 1
 
-UNITS = ROOT / "deploy" / "systemd"
 IN_FORCE = {"SystemCallFilter", "SystemCallErrorNumber", "SystemCallArchitectures", "RestrictAddressFamilies",
             "RestrictNamespaces", "RestrictRealtime", "RestrictSUIDSGID", "LockPersonality", "MemoryDenyWriteExecute",
             "NoNewPrivileges", "LimitNOFILE", "UMask", "ExecStart", "ExecReload", "StandardInput", "Environment",
@@ -56,19 +55,6 @@ pytestmark = pytest.mark.skipif(bool(sanitizer()), reason=f"{sanitizer()} needs 
                                 "forbids; the program without it runs these tests")
 with_root = pytest.mark.skipif(bool(NO_ROOT), reason="a system that can only be read, as nobody: cannot be had here "
                                f"({NO_ROOT}); system calls and the rest of the unit are in force all the same")
-
-
-@pytest.fixture(params=["one process", "under multiwatch"])
-def units(request, folder):
-    """The folder of the unit's files, with the program in its place."""
-    to = {"oscar-metrics.service.in": ""}
-    if request.param == "under multiwatch":
-        to["multiwatch.conf.in"] = "oscar-metrics.service.d"
-    for name, place in to.items():
-        text = (UNITS / name).read_text().replace("@bindir@/oscar-metrics", BINARY)
-        (folder / "units" / place).mkdir(parents=True, exist_ok=True)
-        (folder / "units" / place / name.removesuffix(".in")).write_text(text)
-    return folder / "units"
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from harness import app as harness
-from harness import expect, fcgi, logdata
+from harness import fcgi, logdata
 from harness.client import ADMIN
 from harness.fake_prometheus import Hold, Reply, vector
 from harness.process import has_open, looks_after
@@ -82,22 +82,9 @@ def test_it_opens_a_unix_socket_itself(start, folder):
     assert app.summary(DAY).status == 200
 
 
-def on_a_port(start, settings=None, host="127.0.0.1"):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = probe.getsockname()
-    try:
-        listen = {"OSCAR_METRICS_LISTEN": f"{host}:{address[1]}"}
-        return start({**listen, **(settings or {})}, how="listen", address=address)
-    except AssertionError as fault:
-        # Somebody else was quicker.
-        assert "in use" in str(fault)
-        return None
-
-
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0." + "0" * 247 + "1"], ids=["short", "256 bytes"])
 def test_it_opens_a_tcp_socket_itself(start, host):
-    app = wait_until(lambda: on_a_port(start, host=host), "a free port")
+    app = harness.start_on_a_port(start, host=host)
     assert app.summary(DAY).status == 200
     assert app.get("/system/metrics", auth=None).status == 401
 
@@ -197,10 +184,8 @@ def test_a_report_that_runs_is_answered_before_the_end(start, fake, number):
 
 def test_an_answer_that_is_still_on_its_way_is_not_taken_back_at_the_end(start, folder):
     """Over TCP, from a peer that has sent more than was read and has not read all: closing it at once would reset it."""
-    lines = "".join(f"[GIN-EXECUTIONS-LOGGER] 2026-01-01T10:00:00Z | 200 | 1ms | ::1 | POST /run/s | {'u' * 90}{n}\n"
-                    for n in range(20000))
-    (folder / "x.log").write_text(lines)
-    app = wait_until(lambda: on_a_port(start, {"OSCAR_METRICS_LOG_FILES": folder / "x.log"}), "a free port")
+    logdata.write_many_users(folder / "x.log", 20000)
+    app = harness.start_on_a_port(start, {"OSCAR_METRICS_LOG_FILES": folder / "x.log"})
     question = app.params("/system/metrics/breakdown", DAY + "&group_by=user&format=csv")
     with app.connect() as peer:
         peer.socket.close()
@@ -343,9 +328,7 @@ def test_kept_connections_hold_nobody_up(two):
 
 def test_peers_that_do_not_read_hold_nobody_up(start, folder):
     # An answer much larger than a socket's buffer.
-    lines = "".join(f"[GIN-EXECUTIONS-LOGGER] 2026-01-01T10:00:00Z | 200 | 1ms | ::1 | POST /run/s | {'u' * 90}{n}\n"
-                    for n in range(20000))
-    (folder / "x.log").write_text(lines)
+    logdata.write_many_users(folder / "x.log", 20000)
     app = start({"OSCAR_METRICS_WORKERS": 3, "OSCAR_METRICS_LOG_FILES": folder / "x.log"})
     peers = [app.begin("/system/metrics/breakdown", DAY + "&group_by=user") for _ in range(2)]
     for _ in range(5):

@@ -109,6 +109,23 @@ class App(Client):
         assert status == self.expected_exit, f"exit status {status}: {text}"
 
 
+def start_on_a_port(start, settings=None, host="127.0.0.1"):
+    """By `start`, on a port that was free; `host`: how the program is told of 127.0.0.1."""
+    def attempt():
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            address = probe.getsockname()
+        try:
+            listen = {"OSCAR_METRICS_LISTEN": f"{host}:{address[1]}"}
+            return start({**listen, **(settings or {})}, how="listen", address=address)
+        except AssertionError as fault:
+            # Somebody else was quicker.
+            assert "in use" in str(fault)
+            return None
+
+    return wait_until(attempt, "a free port")
+
+
 class Apps:
     """Starts programs for tests and ends them all when the tests are through."""
 

@@ -54,6 +54,7 @@ class Endless:
 
 class Hold:
     """Answers with `reply` once the test calls release(); notices when the client goes away before."""
+    seconds = float("inf")
 
     def __init__(self, reply=None):
         self.reply = reply or Reply(vector("1"))
@@ -73,10 +74,11 @@ class Hold:
         assert self._gone.wait(PATIENCE), "the client did not go away"
 
     def hold(self, connection):
-        """True when released, False when the client closed its end."""
+        """True when released, or so late, False when the client closed its end."""
+        end = time.monotonic() + self.seconds
         self.held.release()
-        while not self._released.is_set():
-            readable, _, _ = select.select([connection], [], [], 0.02)
+        while (left := end - time.monotonic()) > 0 and not self._released.is_set():
+            readable, _, _ = select.select([connection], [], [], min(left, 0.02))
             if readable and _has_ended(connection):
                 self._gone.set()
                 return False
@@ -89,14 +91,6 @@ class Late(Hold):
     def __init__(self, reply, seconds):
         super().__init__(reply)
         self.seconds = seconds
-
-    def hold(self, connection):
-        end = time.monotonic() + self.seconds
-        while (left := end - time.monotonic()) > 0 and not self._released.is_set():
-            if select.select([connection], [], [], min(left, 0.02))[0] and _has_ended(connection):
-                self._gone.set()
-                return False
-        return True
 
 
 def _has_ended(connection):

@@ -45,6 +45,12 @@ def write(path, *parts, aged=True):
     return data
 
 
+def write_many_users(path, count):
+    """So many users with long names and a request each: a breakdown by user is much more than a socket's buffer takes."""
+    write(path, *(request("2026-01-01T10:00:00Z", user="u" * 90 + str(number)) for number in range(count)))
+    return path
+
+
 # The archive: January 2026.
 
 START, END = "2026-01-01T00:00:00Z", "2026-01-31T23:59:59Z"
